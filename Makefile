@@ -1,0 +1,33 @@
+# make run | demo | test | lint | clean; PORT=, SOURCE=, PYTEST_ARGS= and PYTHON= change what they say
+
+PYTHON ?= python3
+PORT ?= 8000
+SOURCE ?=
+PYTEST_ARGS ?=
+BIN := .venv/bin
+
+.PHONY: run demo test lint clean
+
+run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
+	@$(PYTHON) bootstrap.py lab
+	@exec $(BIN)/probav-hub up --port $(PORT) --notebooks sample_notebooks
+
+demo: ## the quickstart without a browser, on the demo archive or on the product files in SOURCE
+	@$(PYTHON) bootstrap.py lab
+	@exec $(BIN)/probav-hub demo --notebooks sample_notebooks $(if $(SOURCE),--source "$(SOURCE)")
+
+test: ## every test: the quick ones two at a time, then those with Spark, a hub or a browser one by one
+	@$(PYTHON) bootstrap.py test
+	@$(BIN)/pytest -n 2 -m "not spark and not e2e" $(PYTEST_ARGS); quick=$$?; \
+	$(BIN)/pytest -m "spark or e2e" $(PYTEST_ARGS); slow=$$?; \
+	[ $$quick = 5 ] && quick=$$slow; [ $$slow = 5 ] && slow=$$quick; [ "$$quick$$slow" = 00 ]  # 5: none selected
+
+lint: ## style and types
+	@$(PYTHON) bootstrap.py test
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+clean: ## everything that can be made again inside the checkout
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist test-artefacts
+	find . -name __pycache__ -prune -exec rm -rf {} +
