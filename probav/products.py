@@ -43,10 +43,16 @@ class Variable:
     scale: float = 1.0
     offset: float = 0.0
     nodata: float | None = None
+    blank: float = 0.0  # DN of pixels that were never written, where there is no no-data value
     valid: tuple[float, float] | None = None  # of DNs, inclusive; what is outside holds no value
     kind: Kind = "continuous"
     flags: Mapping[int, str] = field(default_factory=dict)  # DNs that are codes, or the classes of a map
     colours: Mapping[int, str] = field(default_factory=dict)  # DN -> colour: the ramp, or one per class
+
+    @property
+    def unwritten(self) -> float:
+        """DN of pixels that were never written."""
+        return self.blank if self.nodata is None else self.nodata
 
     def found(self, **changes: object) -> Variable:
         """Return this variable with what a file says of itself (dtype, scale, offset, nodata, valid)."""
@@ -143,7 +149,7 @@ def _angle(name: str, long_name: str, degrees_per_dn: float) -> Variable:
     return Variable(name, "uint8", long_name, "degree", degrees_per_dn, nodata=255, valid=(0, highest))
 
 
-_STATUS = Variable("SM", "uint8", "Status map", kind="flags")
+_STATUS = Variable("SM", "uint8", "Status map", blank=2, kind="flags")  # blank: undefined, never clear
 _TIME = Variable("TIME", "uint16", "Minutes since the start of the synthesis period", "min", nodata=0)
 _ANGLES = (
     _angle("SZA", "Solar zenith angle", 0.5),
