@@ -120,7 +120,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _groups(named: list[tuple[Path, ProductName]]) -> Iterable[list[tuple[Path, ProductName]]]:
-    """Group the GeoTIFFs of a granule, whose names differ in the layer; other files are granules themselves."""
+    """Group the GeoTIFFs of a granule, whose names differ in the layer; any other file is a granule."""
     groups: dict[tuple[str, Path | None], list[tuple[Path, ProductName]]] = defaultdict(list)
     for path, name in named:
         alone = FORMATS[split_suffix(path.name)[1]] != "geotiff"
