@@ -9,7 +9,6 @@ from probav.errors import SourceError
 from probav.products import PRODUCTS
 from probav.readers import ProductName, parse_name
 
-
 # name, product, first day of the period, tile, layer; - for none
 OFFICIAL = """
 PROBAV_S10_TOC_X18Y02_20160101_333M_V101.HDF5              PROBAV_L3_S10_TOC_333M      2016-01-01 X18Y02 -

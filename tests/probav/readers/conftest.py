@@ -1,0 +1,152 @@
+"""Writers of source products that share no code with probav: layouts and encodings as in the manuals."""
+
+from pathlib import Path
+
+import h5py
+import netCDF4
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+REAL = Path(__file__).parents[4] / "shared" / "real"
+
+LAYERS = {
+    "NDVI": ("NDVI/NDVI", "u1", 250, 20, 255),
+    "RED": ("RADIOMETRY/RED/TOC", "<i2", 2000, 0, -1),
+    "NIR": ("RADIOMETRY/NIR/TOC", "<i2", 2000, 0, -1),
+    "BLUE": ("RADIOMETRY/BLUE/TOC", "<i2", 2000, 0, -1),
+    "SWIR": ("RADIOMETRY/SWIR/TOC", "<i2", 2000, 0, -1),
+    "SM": ("QUALITY/SM", "u1", None, None, None),
+    "TIME": ("TIME/TIME", "<u2", 1, 0, 0),
+    "SZA": ("GEOMETRY/SZA", "u1", 2, 0, 255),
+    "SAA": ("GEOMETRY/SAA", "u1", 0.66667, 0, 255),
+    "SWIR_VAA": ("GEOMETRY/SWIR/VAA", "u1", 0.66667, 0, 255),
+    "SWIR_VZA": ("GEOMETRY/SWIR/VZA", "u1", 2, 0, 255),
+    "VNIR_VAA": ("GEOMETRY/VNIR/VAA", "u1", 0.66667, 0, 255),
+    "VNIR_VZA": ("GEOMETRY/VNIR/VZA", "u1", 2, 0, 255),
+}
+
+
+@pytest.fixture(scope="session")
+def real():
+    """Folder of real sample data beside the checkout; skips where it is absent."""
+    if not REAL.is_dir():
+        pytest.skip(f"the real sample data are not at {REAL}")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def layers():
+    """One random array for each PROBA-V layer, 60 rows x 80 columns, all numbers of the type occurring."""
+    random = np.random.default_rng(7)
+    return {
+        name: random.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, (60, 80), dtype, endpoint=True)
+        for name, (_, dtype, *_) in LAYERS.items()
+    }
+
+
+@pytest.fixture
+def write_hdf5(tmp_path, layers):
+    """Write a PROBA-V HDF5: a crop of tile X18Y02 whose first pixel is column 100, row 200."""
+
+    def write(
+        name="PROBAV_S10_TOC_X18Y02_20160101_333M_V101.HDF5",
+        *,
+        arrays=None,
+        n=336,
+        column=100,
+        row=200,
+        corners=True,
+        mapping=True,
+        cf=True,
+        changes=None,
+    ):
+        path = tmp_path / name
+        west, north = column / n, 55 - row / n
+        with h5py.File(path, "w") as file:
+            file.attrs["DESCRIPTION"] = "Proba-V level3 product"
+            root = file.create_group("LEVEL3")
+            for group in ("GEOMETRY", "NDVI", "QUALITY", "RADIOMETRY", "TIME"):
+                root.create_group(group)
+            for layer, array in (layers if arrays is None else arrays).items():
+                member, dtype, scale, offset, nodata = LAYERS[layer]
+                height, width = array.shape
+                data = root.create_dataset(
+                    member, data=array, dtype=array.dtype if array.dtype.kind == "u" else dtype,
+                    chunks=(1, width), compression="szip", compression_opts=("nn", 16),
+                )  # fmt: skip
+                attributes = {"NO_DATA": nodata, "OFFSET": offset, "SCALE": scale}
+                if mapping:
+                    attributes["MAPPING"] = np.array(
+                        ["Geographic Lat/Lon", "0.5", "0.5", f"{west:.12f}", f"{north:.12f}",
+                         f"{1 / n:.12f}", f"{1 / n:.12f}", "WGS84", "Degrees"], "S"
+                    )  # fmt: skip
+                if cf and scale is not None:
+                    attributes["scale_factor"] = np.array([1 / scale], "f4")
+                    attributes["add_offset"] = np.array([-offset / scale], "f4")
+                for key, value in (attributes | (changes or {}).get(layer, {})).items():
+                    if value is not None:
+                        data.attrs[key] = value
+            if corners:
+                east, south = west + (width - 1) / n, north - (height - 1) / n
+                for side, x in (("LEFT", west), ("RIGHT", east)):
+                    for end, y in (("TOP", north), ("BOTTOM", south)):
+                        root["GEOMETRY"].attrs[f"{end}_{side}_LONGITUDE"] = np.float32(x)
+                        root["GEOMETRY"].attrs[f"{end}_{side}_LATITUDE"] = np.float32(y)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_tif(tmp_path):
+    """Write a GeoTIFF of one or more bands; the first pixel's outer corner is at `corner`."""
+
+    def write(name, array, *, corner=(99.5 / 336, 55 - 199.5 / 336), step=1 / 336, transform=None,
+              crs="EPSG:4326", nodata=None, scale=None, offset=None, names=None):  # fmt: skip
+        bands = array if array.ndim == 3 else array[np.newaxis]
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(
+            path, "w", driver="GTiff", dtype=bands.dtype, count=len(bands), height=bands.shape[1],
+            width=bands.shape[2], crs=crs, nodata=nodata, compress="deflate",
+            transform=transform or Affine(step, 0, corner[0], 0, -step, corner[1]),
+        ) as dataset:  # fmt: skip
+            dataset.write(bands)
+            if scale is not None:
+                dataset.scales = (scale,) * len(bands)
+                dataset.offsets = (offset,) * len(bands)
+            for band, text in enumerate(names or (), start=1):
+                dataset.set_band_description(band, text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_netcdf(tmp_path):
+    """Write a Copernicus Global Land netCDF-4 with the netCDF4 library."""
+
+    def write(name, layer, array, *, n, lon, lat, scale, offset, nodata=255, attributes=None, coordinate="f8",
+              time=False, descending=True):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        height, width = array.shape
+        with netCDF4.Dataset(path, "w") as file:
+            file.Conventions = "CF-1.6"
+            for dim, size in (("lon", width), ("lat", height), ("time", 1)):
+                file.createDimension(dim, size)
+            file.createVariable("lon", coordinate, ("lon",))[:] = lon + np.arange(width) / n
+            latitudes = lat - np.arange(height) / n
+            file.createVariable("lat", coordinate, ("lat",))[:] = latitudes if descending else latitudes[::-1]
+            file.createVariable("crs", "S1").grid_mapping_name = "latitude_longitude"
+            dims = ("time", "lat", "lon") if time else ("lat", "lon")
+            variable = file.createVariable(layer, array.dtype, dims, zlib=True, fill_value=nodata)
+            variable.set_auto_maskandscale(False)
+            variable.scale_factor, variable.add_offset = np.float32(scale), np.float32(offset)
+            variable.setncatts(attributes or {})
+            variable[...] = array[np.newaxis] if time else array
+        return path
+
+    return write
