@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -156,11 +157,11 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "uv":
         return subprocess.run([find_uv(), *arguments[1:]], cwd=ROOT, stdin=subprocess.DEVNULL).returncode
     for folder in (DATA, ROOT):
-        try:
+        with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Stop(f"Cannot write to {folder}: {error.strerror}; "
-                       "free it, or set XDG_DATA_HOME to a folder you may write to.") from None  # fmt: skip
+        if not os.access(folder, os.W_OK):
+            raise Stop(f"Cannot write to {folder}: allow it, or work where you may write "
+                       "(XDG_DATA_HOME moves the data folder).")  # fmt: skip
     sync(for_tests=arguments == ["test"])
     if arguments == ["test"]:
         provide_browser()

@@ -1,0 +1,116 @@
+"""`probav-hub up | demo | config`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from probav_hub import prepare
+from probav_hub.config import CONFIG_FILE
+from probav_hub.errors import HubError
+from probav_hub.processes import Hub, Stopped, stoppable
+from probav_hub.settings import data_folder
+
+USER = "probav"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parser = argparse.ArgumentParser(prog="probav-hub", description="JupyterHub of probav on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up_parser = commands.add_parser("up", help="start the hub; Ctrl-C stops it and everything it started")
+    up_parser.add_argument("--port", type=_port, default=8000, help="of 127.0.0.1 (default: 8000)")
+    demo_parser = commands.add_parser("demo", help="run the quickstart notebook through a hub, no browser")
+    demo_parser.add_argument("--source", type=Path, help="folder of product files, for a new archive")
+    demo_parser.add_argument("--notebook", default="quickstart", help="which sample (default: quickstart)")
+    for each in (up_parser, demo_parser):
+        each.add_argument("--notebooks", type=_folder, help="folder of sample notebooks (py:percent)")
+    commands.add_parser("config", help="say what the hub is configured with, and where")
+    chosen = parser.parse_args(arguments)
+    try:
+        with stoppable():
+            if chosen.command == "up":
+                up(chosen.port, chosen.notebooks)
+            elif chosen.command == "demo":
+                demo(chosen.notebook, chosen.notebooks, chosen.source)
+            else:
+                config()
+    except HubError as error:
+        print(f"probav-hub: {error}", file=sys.stderr)
+        return 1
+    except Stopped:
+        return 0 if chosen.command == "up" else 130
+    return 0
+
+
+def up(port: int, notebooks: Path | None) -> None:
+    """Run the hub until it is told to stop."""
+    archive = prepare.chosen_archive()
+    settings = prepare.settings(
+        state=data_folder() / "hub",
+        port=port,
+        archive=archive or prepare.demo_archive(),
+        notebooks=notebooks,
+    )
+    try:
+        with Hub(settings) as hub:
+            if not archive:  # while the hub starts
+                prepare.run_engine("create-demo", settings.archive)
+            hub.wait_until_ready()
+            print(
+                f"\nJupyterHub is ready; Ctrl-C stops it.\n\n"
+                f"  URL       {settings.url}\n  User      {USER}\n  Password  {settings.password}\n",
+                flush=True,
+            )
+            try:
+                hub.wait()
+            except Stopped:
+                print("Stopping ...", flush=True)
+                raise
+    except Stopped:
+        print("Stopped: nothing is left running.", flush=True)
+        raise
+
+
+def demo(name: str, notebooks: Path | None, source: Path | None) -> None:
+    """Run a sample notebook in a user's server of a throwaway hub and show its result."""
+    from probav_hub.demo import run  # with nbclient, which `up` does not need
+
+    began = time.monotonic()
+    result, files = run(name, notebooks, source, user=USER, say=partial(print, flush=True))
+    print(f"\n{result}\n", *files, f"Done in {time.monotonic() - began:.0f} s.", sep="\n")
+
+
+def config() -> None:
+    """Print where the configuration comes from and what it is made of."""
+    state = data_folder() / "hub"
+    rows = {
+        "configuration": CONFIG_FILE,
+        "state": state,
+        "homes": state / "homes",
+        "log": state / "hub.log",
+        "settings of the last run": state / "settings.json",
+        "archive": prepare.chosen_archive() or prepare.demo_archive(),
+    }
+    for name, value in rows.items():
+        print(f"{name:25} {value}")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 1 to 65535")
+    return int(text)
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
+    return Path(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

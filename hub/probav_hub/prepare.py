@@ -1,0 +1,97 @@
+"""Look at the machine before a local hub starts, and get the archive ready."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from probav_hub import proxy
+from probav_hub.errors import HubError
+from probav_hub.settings import Settings, data_folder, writable
+
+
+def check_port(port: int) -> None:
+    """Raise HubError if nothing can listen on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+            raise HubError(
+                f"Port {port} of 127.0.0.1 {why}: free it, or name another, as in `make run PORT=8001`."
+            ) from None
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nothing listens on."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def check_java() -> None:
+    """Raise HubError if the kernels would find no Java for Spark."""
+    shown = subprocess.run([sys.executable, "-m", "probav_kernels.java"], capture_output=True, text=True)
+    if shown.returncode:
+        raise HubError(shown.stderr.strip().splitlines()[-1])
+
+
+def settings(
+    *, state: Path, port: int | None, archive: str, notebooks: Path | None, token: str | None = None
+) -> Settings:
+    """Check port, folders, Java and Node, and return the settings of one run with a new password.
+
+    Raises
+    ------
+    HubError
+        With the first thing that is in the way.
+    """
+    if port is not None:
+        check_port(port)
+    data = writable(data_folder())
+    check_java()
+    hub_port, proxy_port, free_port = free_ports(3)
+    return Settings(
+        state=str(writable(state)),
+        port=free_port if port is None else port,
+        hub_port=hub_port,
+        proxy_port=proxy_port,
+        password=secrets.token_urlsafe(9),
+        archive=archive,
+        notebooks=str(notebooks.resolve()) if notebooks else None,
+        proxy=proxy.command(data),
+        token=token,
+    )
+
+
+def demo_archive() -> str:
+    """Return where the demo archive is, or will be."""
+    return str(data_folder() / "demo-archive")
+
+
+def chosen_archive() -> str | None:
+    """Return the archive that PROBAV_ARCHIVE names, its path made absolute, if it names one."""
+    named = os.environ.get("PROBAV_ARCHIVE")
+    return named if not named or "://" in named else os.path.abspath(named)
+
+
+def run_engine(*arguments: str | Path) -> None:
+    """Run `probav archive ...` on this terminal, as its progress and messages are for the user.
+
+    Raises
+    ------
+    HubError
+        If it fails; what was wrong is on the terminal already.
+    """
+    command = [sys.executable, "-m", "probav.cli", "archive", *arguments]
+    code = subprocess.run(command, stdin=subprocess.DEVNULL).returncode
+    if code:
+        raise HubError(f"`probav archive {arguments[0]}` failed with exit code {code}.")

@@ -1,0 +1,150 @@
+"""Run JupyterHub as a child of this process and leave nothing of it behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import psutil  # type: ignore[import-untyped]  # ships no types
+import requests
+
+from probav_hub.config import CONFIG_FILE
+from probav_hub.errors import HubError
+from probav_hub.settings import VARIABLE, Settings
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+START_SECONDS = 120
+STOP_SECONDS = 60
+
+
+class Stopped(BaseException):
+    """The user, or the system, asks this process to end."""
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Turn Ctrl-C, SIGTERM and a closed terminal into `Stopped`."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in signals:  # stopping is not interrupted
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, stop) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+class Hub:
+    """A running JupyterHub; leaving the context ends it and every process it brought about.
+
+    The processes of users detach themselves from their parents; this process adopts them (a "subreaper"), so
+    that they are its descendants for certain when it looks for what is left.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Hub:
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        self.settings.save()
+        parent = os.getpid()
+
+        def die_with_parent() -> None:
+            _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(1)
+
+        with open(self.settings.log, "wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterhub", "--config", CONFIG_FILE],
+                cwd=self.settings.state,
+                env={**os.environ, VARIABLE: str(self.settings.file)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches this process alone
+                preexec_fn=die_with_parent,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            left = psutil.Process().children(recursive=True)
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(process)
+            psutil.wait_procs(left, timeout=5)
+
+    def wait_until_ready(self) -> None:
+        """Return when the hub answers through its proxy.
+
+        Raises
+        ------
+        HubError
+            If it ends instead, or takes too long.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        with local_requests() as http:
+            while time.monotonic() < deadline:
+                self._check()
+                with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+                    if http.get(f"{self.settings.url}/hub/api/", timeout=5).ok:
+                        return
+                time.sleep(0.2)
+        raise HubError(f"JupyterHub did not answer within {START_SECONDS} s; see {self.settings.log}.")
+
+    def wait(self) -> None:
+        """Return never, unless the hub ends by itself.
+
+        Raises
+        ------
+        HubError
+            If it does.
+        """
+        while True:
+            self._check()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if self._process:
+                    self._process.wait(1)
+
+    def _check(self) -> None:
+        if self._process and self._process.poll() is not None:
+            raise HubError(f"JupyterHub ended: {last_line(self.settings.log)} (see {self.settings.log})")
+
+
+def local_requests() -> requests.Session:
+    """Return an HTTP session that ignores proxies of the environment: everything here is on loopback."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says something."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it left no message"
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -1,0 +1,104 @@
+"""What one run of the hub is configured with, handed from `probav-hub` to JupyterHub in a private file."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from probav_hub.errors import HubError
+
+VARIABLE = "PROBAV_HUB_SETTINGS"
+
+
+def data_folder() -> Path:
+    """Return the folder of everything probav keeps for this user (XDG_DATA_HOME moves it)."""
+    return platformdirs.user_data_path("probav")
+
+
+def writable(folder: Path) -> Path:
+    """Return the folder, made if need be and private to the user.
+
+    Raises
+    ------
+    HubError
+        If nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise HubError(
+            f"Cannot write to {folder}: {error.strerror}; "
+            "allow it, or set XDG_DATA_HOME to a folder you may write to."
+        ) from None
+    folder.chmod(0o700)
+    return folder
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run of the hub.
+
+    Attributes
+    ----------
+    state : str
+        Folder of its database, secrets, log and homes.
+    port, hub_port, proxy_port : int
+        Where the proxy answers browsers, the hub the proxy, and the proxy the hub; all on 127.0.0.1.
+    password : str
+        Of every user, at least 8 characters.
+    archive : str
+        Path or URL of the archive that kernels open.
+    notebooks : str or None
+        Folder of sample notebooks (py:percent), copied into the homes.
+    proxy : list of str
+        The command that starts the proxy.
+    token : str or None
+        Lets a program start servers over the REST API.
+    """
+
+    state: str
+    port: int
+    hub_port: int
+    proxy_port: int
+    password: str = field(repr=False)
+    archive: str
+    notebooks: str | None
+    proxy: list[str]
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Return the address for a browser."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def homes(self) -> Path:
+        """Return the folder of the users' homes."""
+        return Path(self.state, "homes")
+
+    @property
+    def log(self) -> Path:
+        """Return the file that the hub, the proxy and the users' servers write to."""
+        return Path(self.state, "hub.log")
+
+    @property
+    def file(self) -> Path:
+        """Return the file these settings are saved in."""
+        return Path(self.state, "settings.json")
+
+    def save(self) -> None:
+        """Write the settings where JupyterHub reads them, for this user only."""
+        with open(self.file, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            json.dump(asdict(self), file, indent=1)
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the settings that the environment variable names."""
+        return cls(**json.loads(Path(os.environ[VARIABLE]).read_text()))
