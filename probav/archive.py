@@ -19,6 +19,7 @@ from probav.products import PRODUCTS, ProductDefinition, Variable
 if TYPE_CHECKING:  # geopandas and xarray take a second to import: only where they are used
     import geopandas as gpd
     import xarray as xr
+    from shapely.geometry.base import BaseGeometry
 
     from probav.query import Estimate
 
@@ -56,9 +57,7 @@ class Product:
     def __init__(self, store: storage.Store, name: str) -> None:
         self.id = name
         self.store = store
-        group = store.root[name]
-        assert not hasattr(group, "shape"), f"{name} is no product"
-        self.group: Any = group
+        self.group: Any = store.root[name]
         self.definition: ProductDefinition = PRODUCTS[name]
 
     @property
@@ -92,7 +91,8 @@ class Product:
     @property
     def times(self) -> np.ndarray[Any, np.dtype[np.datetime64]]:
         """The dates the archive holds, sorted: first day of each period (datetime64[D])."""
-        return self._stored_times[self.positions]
+        times: np.ndarray[Any, np.dtype[np.datetime64]] = self._stored_times[self.positions]
+        return times
 
     def array(self, variable: str) -> Any:
         """Return the Zarr array of a variable: (time, y, x) of DNs, times in stored order."""
@@ -109,6 +109,16 @@ class Product:
                 windows.append({**tile, "first": days.min(), "last": days.max(), "dates": len(days)})
         return windows
 
+    @cached_property
+    def held(self) -> BaseGeometry:
+        """What was taken in, in pixel coordinates (column, row): the union of the windows."""
+        import shapely
+
+        return shapely.union_all([
+            shapely.box(w["column"], w["row"], w["column"] + w["width"], w["row"] + w["height"])
+            for w in self._windows
+        ])  # fmt: skip
+
     @property
     def extent(self) -> Extent:
         """Where, how fine and when the archive holds this product."""
@@ -117,7 +127,7 @@ class Product:
         days = self.times
         return Extent(
             self.id,
-            (*edges[:, :2].min(axis=0).tolist(), *edges[:, 2:].max(axis=0).tolist()),  # type: ignore[arg-type]
+            (*edges[:, :2].min(axis=0).tolist(), *edges[:, 2:].max(axis=0).tolist()),
             self.grid.crs,
             (1 / self.grid.nx, 1 / self.grid.ny),
             days[0].item() if len(days) else None,
@@ -217,7 +227,7 @@ class Archive:
                 "id": product.id,
                 "title": product.title,
                 "variables": ", ".join(product.variables),
-                "grid": f"{extent.resolution[0]:.6g}° {extent.crs}" if product.grid.is_geographic else extent.crs,
+                "grid": f"{extent.resolution[0]:.6g} {extent.crs}",
                 "first": pd.Timestamp(extent.first) if extent.first else pd.NaT,
                 "last": pd.Timestamp(extent.last) if extent.last else pd.NaT,
                 "dates": extent.dates,

@@ -143,6 +143,11 @@ def _frame(x: Any) -> gpd.GeoDataFrame:
     raise AoiError(f"Can't make an area of interest of a {type(x).__name__}; {_EXPECTED}.")
 
 
+def _are_numbers(x: Any) -> bool:
+    is_list = isinstance(x, tuple | list | np.ndarray) and len(x) in (2, 4)
+    return is_list and all(isinstance(value, numbers.Real) for value in x)
+
+
 def _box(west: float, south: float, east: float, north: float) -> BaseGeometry:
     if not south < north:
         raise AoiError(f"A box needs south < north, got south {south} and north {north} (order: W S E N).")
@@ -256,15 +261,15 @@ def _checked(frame: gpd.GeoDataFrame, repair: bool) -> gpd.GeoDataFrame:
         west, south, east, north = shape.bounds
         if west < -360 or east > 360 or south < -90.000001 or north > 90.000001:
             raise AoiError(
-                f"{what} reaches from ({west:.4f}, {south:.4f}) to ({east:.4f}, {north:.4f}), which is no longitude "
-                "and latitude; give the CRS of projected coordinates (GeoDataFrame.set_crs), longitude first."
+                f"{what} reaches from ({west:.4f}, {south:.4f}) to ({east:.4f}, {north:.4f}), which is no "
+                "longitude and latitude; give the CRS of projected coordinates (GeoDataFrame.set_crs), longitude first."
             )
         if not shape.is_valid:
             reason = shapely.is_valid_reason(shape)
             if not repair:
                 raise AoiError(
-                    f"{what} is no valid polygon: {reason} (longitude latitude). Draw it again without the crossing, "
-                    "or pass repair=True to split it there."
+                    f"{what} is no valid polygon: {reason} (longitude latitude). "
+                    "Draw it again without the crossing, or pass repair=True to split it there."
                 )
             shape = shapely.make_valid(shape)
         shapes.append(shapely.force_2d(shape))

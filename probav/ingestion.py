@@ -113,7 +113,8 @@ def ingest(
         raise SourceError(
             "Nothing to take in"
             + "".join(f"; {item.path}: {item.reason}" for item in report.rejected[:3])
-            + ". Expected files under their official product names, or product= and date= to say what they are."
+            + ". Expected files under their official product names, or product= and date= to say what they "
+            "are."
         )
     path = storage.local_path(url)
     if path is not None and (not path.exists() or not any(path.iterdir())):
@@ -169,7 +170,7 @@ def _batches(url: str, name: str, granules: list[Granule], report: Report, step:
     archive = open_archive(url)
     grid: Grid | None = None
     held: dict[tuple[Any, ...], tuple[int, bytes]] = {}
-    dates: list[np.datetime64] = []
+    positions: dict[Any, int] = {}
     if name in archive:
         stored = archive[name]
         grid, group = stored.grid, stored.group
@@ -185,7 +186,6 @@ def _batches(url: str, name: str, granules: list[Granule], report: Report, step:
                     digests[position, index].tobytes(),
                 )
     definition = get_product(name)
-    new_dates: list[np.datetime64] = []
     wanted: list[_Checked] = []
     for granule in granules:
         try:
@@ -208,12 +208,9 @@ def _batches(url: str, name: str, granules: list[Granule], report: Report, step:
             step(granule)
         else:
             wanted.append(checked)
-            if granule.date not in dates:
-                dates.append(granule.date)
-                new_dates.append(granule.date)
-    position = {date: index for index, date in enumerate(dates)}
-    wanted.sort(key=lambda item: position[item.granule.date])
-    for _, batch in groupby(wanted, key=lambda item: position[item.granule.date] // storage.TIME_CHUNK):
+            positions.setdefault(granule.date, len(positions))
+    wanted.sort(key=lambda item: positions[item.granule.date])
+    for _, batch in groupby(wanted, key=lambda item: positions[item.granule.date] // storage.TIME_CHUNK):
         yield list(batch)
 
 

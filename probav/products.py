@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from probav.errors import UnknownNameError, UnknownProductError, did_you_mean
 from probav.grid import CHIRPS_GRID, Grid, cgls_grid, probav_grid
@@ -53,6 +56,19 @@ class Variable:
     def unwritten(self) -> float:
         """DN of pixels that were never written."""
         return self.blank if self.nodata is None else self.nodata
+
+    def is_valid(self, dn: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return where stored numbers hold a value: in the valid range, not the no-data value, no NaN."""
+        good = np.ones(dn.shape, bool) if self.nodata is None else dn != dn.dtype.type(self.nodata)
+        if self.valid is not None:
+            good &= (dn >= self.valid[0]) & (dn <= self.valid[1])
+        if dn.dtype.kind == "f":
+            good &= np.isfinite(dn)
+        return good
+
+    def physical(self, dn: NDArray[Any]) -> NDArray[np.float64]:
+        """Return scale * DN + offset as float64, whatever the DN means; see `is_valid`."""
+        return dn * self.scale + self.offset
 
     def found(self, **changes: object) -> Variable:
         """Return this variable with what a file says of itself (dtype, scale, offset, nodata, valid)."""

@@ -108,7 +108,10 @@ class Store:
             raise ArchiveError(f"The archive {url} has no {wanted}: {_first_line(error)}") from error
         self.snapshot = str(session.snapshot_id)
         self.zarr_store = session.store
-        self.root = zarr.open_group(session.store, mode="r")
+        try:
+            self.root = zarr.open_group(session.store, mode="r")
+        except FileNotFoundError as error:
+            raise ArchiveError(f"{url} is an Icechunk repository, but no probav archive.") from error
 
     def tag(self, name: str) -> None:
         """Give this snapshot a name that stays.
@@ -170,7 +173,9 @@ def create(url: str) -> None:
         # format 1 is what both supported Pythons' Icechunk (1.x and 2.x) read and write
         known = inspect.signature(icechunk.Repository.create).parameters
         options: dict[str, Any] = {"spec_version": 1} if "spec_version" in known else {}
-        icechunk.Repository.create(_storage(url), **options)
+        session = icechunk.Repository.create(_storage(url), **options).writable_session("main")
+        zarr.create_group(session.store, attributes={"title": "probav archive"})
+        session.commit("Archive created")
     except (OSError, icechunk.IcechunkError) as error:
         if isinstance(error, ArchiveError):
             raise

@@ -1,0 +1,282 @@
+"""The mask language: expressions over named layers that say which pixels count.
+
+    clear & land
+    ~cloud & ~shadow
+    landcover in (40, 'cropland') & ndvi > 0.1
+
+`&`, `|`, `~` mean and, or, not and bind looser than comparisons. A pixel counts where the expression is true;
+a comparison with a pixel that holds no value is false.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import operator
+import tokenize
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probav.errors import MaskError, UnknownNameError, did_you_mean
+from probav.products import Flag, Variable
+
+if TYPE_CHECKING:
+    from probav.archive import Archive, Product
+
+_WORDS = {"&": "and", "|": "or", "~": "not"}
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_MAX_LENGTH = 2000
+Layers = Mapping["Layer", NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A variable of a product that a mask or stratum reads."""
+
+    product: str
+    variable: str
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A mask expression whose names are resolved.
+
+    Attributes
+    ----------
+    text : str
+    layers : tuple of Layer
+        What `evaluate` needs.
+    """
+
+    text: str
+    layers: tuple[Layer, ...]
+    _tree: ast.expr
+    _names: Mapping[str, tuple[Layer, Flag | Variable]]
+
+    def evaluate(self, layers: Layers) -> NDArray[np.bool_]:
+        """Return where the expression is true, from the DNs of each layer (arrays of one shape)."""
+        return np.asarray(self._evaluate(self._tree, layers), bool)
+
+    def table(self) -> tuple[Layer, NDArray[np.bool_]] | None:
+        """Return the one 8-bit layer the mask depends on and its truth for each of 256 DNs, if that is so."""
+        if len(self.layers) != 1 or any(
+            isinstance(known, Variable) and known.dtype != "uint8" for _, known in self._names.values()
+        ):
+            return None
+        layer = self.layers[0]
+        return layer, self.evaluate({layer: np.arange(256, dtype=np.uint8)})
+
+    def _evaluate(self, node: ast.expr, layers: Layers) -> Any:
+        if isinstance(node, ast.BoolOp):
+            values = [self._evaluate(value, layers) for value in node.values]
+            join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
+            return join.reduce(np.broadcast_arrays(*values))
+        if isinstance(node, ast.UnaryOp):
+            return np.logical_not(self._evaluate(node.operand, layers))
+        if isinstance(node, ast.Name):
+            layer, flag = self._names[node.id]
+            assert isinstance(flag, Flag)
+            return flag_is_set(flag, layers[layer])
+        assert isinstance(node, ast.Compare)
+        result: Any = True
+        left = node.left
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            result = np.logical_and(result, self._compare(left, op, right, layers))
+            left = right
+        return result
+
+    def _compare(self, left: ast.expr, op: ast.cmpop, right: ast.expr, layers: Layers) -> Any:
+        variable = next(known for side in (left, right) if (known := self._variable(side)) is not None)
+        a, valid_a = self._operand(left, variable, layers)
+        b, valid_b = self._operand(right, variable, layers)
+        if isinstance(op, ast.In | ast.NotIn):
+            found = np.isin(a, b)
+            return (found if isinstance(op, ast.In) else ~found) & valid_a
+        return _COMPARISONS[type(op)](a, b) & valid_a & valid_b
+
+    def _variable(self, node: ast.expr) -> Variable | None:
+        known = self._names[node.id][1] if isinstance(node, ast.Name) else None
+        return known if isinstance(known, Variable) else None
+
+    def _operand(self, node: ast.expr, variable: Variable, layers: Layers) -> tuple[Any, Any]:
+        """Physical values (or class codes) of one side of a comparison, and where there are any."""
+        if isinstance(node, ast.Name):
+            layer, known = self._names[node.id]
+            assert isinstance(known, Variable)
+            dn = layers[layer]
+            values = dn if known.kind != "continuous" else known.physical(dn)
+            return values, known.is_valid(dn)
+        constants = ast.literal_eval(node)
+        return _codes(constants, variable, self.text), True
+
+
+def flag_is_set(flag: Flag, dn: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a flag of a product's table is true."""
+    if flag.between is not None:
+        return (dn >= flag.between[0]) & (dn <= flag.between[1])
+    assert flag.bits is not None
+    return np.asarray((dn & dn.dtype.type(flag.bits)) == flag.equals)
+
+
+def class_code(name: Any, variable: Variable) -> float:
+    """Return the DN of a class given by its code or its name ("cropland").
+
+    Raises
+    ------
+    UnknownNameError
+        If the variable has no such class; the message names near ones.
+    """
+    if not isinstance(name, str):
+        return float(name)
+    for code, known in variable.flags.items():
+        if known.casefold() == name.casefold():
+            return float(code)
+    raise UnknownNameError(
+        f"{variable.name} has no class {name!r}.{did_you_mean(name, variable.flags.values())}"
+    )
+
+
+def _codes(constants: Any, variable: Variable, text: str) -> Any:
+    if isinstance(constants, tuple | list | set):
+        return np.array([class_code(value, variable) for value in constants])
+    if isinstance(constants, str | int | float):
+        return class_code(constants, variable)
+    raise MaskError(
+        f"In the mask {text!r}: can't compare with {constants!r}; expected numbers or class names."
+    )
+
+
+def parse_mask(text: str, product: Product, archive: Archive) -> Mask:
+    """Read a mask expression and resolve its names for a product in an archive.
+
+    A name is a mask name of the product (`product.definition.masks`), one of its variables (its physical
+    value), the role or id of another product ("landcover").
+
+    Raises
+    ------
+    MaskError
+        If the text is not of the mask language.
+    UnknownNameError
+        If a name is not known; the message names near ones.
+    """
+    tree = _parse(text)
+    names: dict[str, tuple[Layer, Flag | Variable]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            names[node.id] = _resolve(node.id, product, archive, text)
+    _check(tree, text, names)
+    layers = tuple(
+        sorted({layer for layer, _ in names.values()}, key=lambda item: (item.product, item.variable))
+    )
+    return Mask(text, layers, tree, names)
+
+
+def _parse(text: str) -> ast.expr:
+    if not isinstance(text, str) or not text.strip() or len(text) > _MAX_LENGTH:
+        raise MaskError(f"A mask is an expression such as 'clear & land', got {str(text)[:80]!r}.")
+    try:
+        tokens = [
+            (token.type, f" {_WORDS.get(token.string, token.string)} ")
+            if token.type == tokenize.OP
+            else (token.type, token.string)
+            for token in tokenize.generate_tokens(io.StringIO(text.strip()).readline)
+        ]
+        return ast.parse(tokenize.untokenize(tokens).strip(), mode="eval").body
+    except (SyntaxError, tokenize.TokenError, ValueError, MemoryError, RecursionError) as error:
+        raise MaskError(
+            f"Can't read the mask {text!r}: {getattr(error, 'msg', None) or error}. "
+            "Expected names joined with &, | and ~, such as 'clear & land & ndvi > 0.1'."
+        ) from None
+
+
+def _resolve(name: str, product: Product, archive: Archive, text: str) -> tuple[Layer, Flag | Variable]:
+    masks = product.definition.masks
+    for known, flag in masks.items():
+        if known.casefold() == name.casefold():
+            if flag.variable not in product.variables:
+                raise UnknownNameError(
+                    f"The mask {text!r} needs {flag.variable} for {known!r}, which the archive doesn't hold of "
+                    f"{product.id} (it holds {', '.join(product.variables)})."
+                )
+            return Layer(product.id, flag.variable), flag
+    for known, variable in product.variables.items():
+        if known.casefold() == name.casefold():
+            return Layer(product.id, known), variable
+    other = archive.by_role(name.casefold()) or (archive[name] if name in archive else None)
+    if other is not None:
+        variable = other.variables[other.definition.default]
+        return Layer(other.id, variable.name), variable
+    roles = [item.definition.role for item in archive if item.definition.role]
+    choices = [*masks, *(item.lower() for item in product.variables), *roles]
+    raise UnknownNameError(
+        f"The mask {text!r} names {name!r}, which {product.id} doesn't know.{did_you_mean(name, choices)}"
+    )
+
+
+def _check(node: ast.expr, text: str, names: Mapping[str, tuple[Layer, Flag | Variable]]) -> None:
+    """Let through only what the mask language has."""
+    if isinstance(node, ast.BoolOp):
+        for value in node.values:
+            _check(value, text, names)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        _check(node.operand, text, names)
+    elif isinstance(node, ast.Name):
+        if isinstance(names[node.id][1], Variable):
+            raise MaskError(
+                f"In the mask {text!r}: {node.id} is a layer of numbers; compare it, as in {node.id} > 0.1."
+            )
+    elif isinstance(node, ast.Compare):
+        _check_comparison(node, text, names)
+    else:
+        raise MaskError(
+            f"In the mask {text!r}: {ast.unparse(node)!r} is not of the mask language, which has names, "
+            "comparisons, in, &, | and ~."
+        )
+
+
+def _check_comparison(
+    node: ast.Compare, text: str, names: Mapping[str, tuple[Layer, Flag | Variable]]
+) -> None:
+    sides = [node.left, *node.comparators]
+    for side in sides:
+        if isinstance(side, ast.Name):
+            if isinstance(names[side.id][1], Flag):
+                raise MaskError(
+                    f"In the mask {text!r}: {side.id} is true or false by itself; don't compare it."
+                )
+            continue
+        try:
+            ast.literal_eval(side)
+        except (ValueError, TypeError):
+            raise MaskError(
+                f"In the mask {text!r}: {ast.unparse(side)!r} is neither a layer nor a number or class name."
+            ) from None
+    pairs = list(zip(sides[:-1], sides[1:], node.ops, strict=True))
+    for left, right, op in pairs:
+        layer = next((side for side in (left, right) if isinstance(side, ast.Name)), None)
+        if layer is None:
+            raise MaskError(f"In the mask {text!r}: a comparison needs a layer on one side.")
+        if isinstance(op, ast.Is | ast.IsNot):
+            raise MaskError(f"In the mask {text!r}: use == and !=, not 'is'.")
+        if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Name):
+            raise MaskError(
+                f"In the mask {text!r}: 'in' needs a list, as in {ast.unparse(left)} in (40, 50)."
+            )
+        if not isinstance(right, ast.Name):
+            variable = names[layer.id][1]
+            assert isinstance(variable, Variable)
+            constants = ast.literal_eval(right)
+            if isinstance(op, ast.In | ast.NotIn) != isinstance(constants, tuple | list | set):
+                raise MaskError(f"In the mask {text!r}: 'in' takes a list, every other comparison one value.")
+            _codes(constants, variable, text)
