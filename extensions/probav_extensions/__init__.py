@@ -1,0 +1,31 @@
+"""Map, area-of-interest and chart widgets for probav notebooks.
+
+Everything is computed by the engine and drawn from what it returns; nothing is requested from outside.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from probav_extensions.chart import series_table, timeseries_figure
+    from probav_extensions.footprint import footprint_figure
+    from probav_extensions.map import AoiMap
+    from probav_extensions.raster import raster_figure
+
+_HOMES = {
+    "AoiMap": "map",
+    "footprint_figure": "footprint",
+    "raster_figure": "raster",
+    "series_table": "chart",
+    "timeseries_figure": "chart",
+}
+__all__ = ["AoiMap", "footprint_figure", "raster_figure", "series_table", "timeseries_figure"]
+
+
+def __getattr__(name: str) -> Any:
+    # matplotlib and ipyleaflet take a second to import: only with the first figure or map
+    if name in _HOMES:
+        return getattr(import_module(f"probav_extensions.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'probav_extensions' has no attribute {name!r}")
