@@ -22,6 +22,7 @@ from probav.errors import AoiError, ProbavError
 CRS = "EPSG:4326"
 _GEOD = Geod(ellps="WGS84")
 _FILES = {".shp", ".zip", ".gpkg", ".geojson", ".json", ".kml", ".kmz", ".fgb", ".parquet", ".geoparquet"}
+_WKT = {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON"}
 _MAX_TEXT = 100_000_000
 _EXPECTED = (
     "expected (west, south, east, north), (longitude, latitude) with buffer_km, a shapely geometry, a "
@@ -169,9 +170,7 @@ def _from_text(text: str) -> gpd.GeoDataFrame:
             return _from_geojson(json.loads(stripped))
         except json.JSONDecodeError as error:
             raise AoiError(f"The text looks like GeoJSON but is no JSON: {error}.") from error
-    if stripped.split("(")[0].strip().upper().split(" ")[0] in {
-        "POINT", "MULTIPOINT", "LINESTRING", "MULTILINESTRING", "POLYGON", "MULTIPOLYGON", "GEOMETRYCOLLECTION",
-    }:  # fmt: skip
+    if stripped.split("(")[0].split(" ")[0].strip().upper() in _WKT:
         try:
             return _from_frame(gpd.GeoDataFrame(geometry=[shapely.from_wkt(stripped)], crs=CRS))
         except shapely.errors.ShapelyError as error:
@@ -262,7 +261,8 @@ def _checked(frame: gpd.GeoDataFrame, repair: bool) -> gpd.GeoDataFrame:
         if west < -360 or east > 360 or south < -90.000001 or north > 90.000001:
             raise AoiError(
                 f"{what} reaches from ({west:.4f}, {south:.4f}) to ({east:.4f}, {north:.4f}), which is no "
-                "longitude and latitude; give the CRS of projected coordinates (GeoDataFrame.set_crs), longitude first."
+                "longitude and latitude; give longitude first, and projected coordinates with their CRS "
+                "(GeoDataFrame.set_crs)."
             )
         if not shape.is_valid:
             reason = shapely.is_valid_reason(shape)

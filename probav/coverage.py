@@ -168,7 +168,7 @@ def disjoint_boxes(held: BaseGeometry) -> list[tuple[int, int, int, int]]:
 
 def _fractions(shape: BaseGeometry) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Exact covered fractions of a polygon's pixels, in bands of rows."""
-    parts = [part for part in shapely.get_parts(shape) if shapely.get_dimensions(part) == 2]
+    parts = [part for part in shapely.get_parts(shape) if part.area > 0]
     if not parts:
         return np.empty((0, 3), np.int64), *_NO_EDGES
     rings: list[Any] = []

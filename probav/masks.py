@@ -206,8 +206,8 @@ def _resolve(name: str, product: Product, archive: Archive, text: str) -> tuple[
         if known.casefold() == name.casefold():
             if flag.variable not in product.variables:
                 raise UnknownNameError(
-                    f"The mask {text!r} needs {flag.variable} for {known!r}, which the archive doesn't hold of "
-                    f"{product.id} (it holds {', '.join(product.variables)})."
+                    f"The mask {text!r} needs {flag.variable} for {known!r}, which the archive doesn't hold "
+                    f"of {product.id} (it holds {', '.join(product.variables)})."
                 )
             return Layer(product.id, flag.variable), flag
     for known, variable in product.variables.items():

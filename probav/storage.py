@@ -37,9 +37,14 @@ LOCK_SECONDS = 600
 _EPOCH = np.datetime64("1970-01-01", "D")
 
 
+def demo_path() -> Path:
+    """Return where the demo archive of this user is, or will be."""
+    return platformdirs.user_data_path("probav") / "demo-archive"
+
+
 def default_url() -> str:
     """Return the archive a user means who names none: $PROBAV_ARCHIVE, else the local demo archive."""
-    return os.environ.get("PROBAV_ARCHIVE") or str(platformdirs.user_data_path("probav") / "demo-archive")
+    return os.environ.get("PROBAV_ARCHIVE") or str(demo_path())
 
 
 def local_path(url: str) -> Path | None:
@@ -269,8 +274,8 @@ def create_group(root: zarr.Group, definition: ProductDefinition, grid: Grid) ->
     )  # fmt: skip
     for name, depth, dtype in (("source_rank", (), "int64"), ("source_digest", (32,), "uint8")):
         group.create_array(
-            name, shape=(0, 0, *depth), chunks=(SOURCE_CHUNK, SOURCE_CHUNK, *depth), dtype=dtype, fill_value=0,
-            dimension_names=("time", "tile", "byte")[: 2 + len(depth)],
+            name, shape=(0, 0, *depth), chunks=(SOURCE_CHUNK, SOURCE_CHUNK, *depth), dtype=dtype,
+            fill_value=0, dimension_names=("time", "tile", "byte")[: 2 + len(depth)],
         )  # fmt: skip
     return group
 

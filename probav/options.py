@@ -1,0 +1,97 @@
+"""The options of a query, written once: the command line and the magics call the same things the same."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from probav.coverage import RULES
+from probav.errors import QueryError, did_you_mean
+from probav.execution import ENGINES
+from probav.statistics import DEFAULT_REDUCERS, WEIGHTS
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of ending the process, and names near options.
+
+    Raises
+    ------
+    QueryError
+        For arguments that can't be understood.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Formatter, **kwargs})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments; an unknown option is answered with near ones."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            known = [option for action in self._actions for option in action.option_strings]
+            self.error(f"there is no option or argument {unknown[0]!r}.{did_you_mean(unknown[0], known)}")
+        return parsed, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing and exiting."""
+        raise QueryError(f"{self.prog}: {message}")
+
+
+class _Formatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def add_product(parser: argparse.ArgumentParser) -> None:
+    """Add the product, which every query names first."""
+    parser.add_argument("product", metavar="PRODUCT", help="product id, as `products` lists them")
+
+
+def add_query(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
+    """Add what loading and statistics share: where, when and which pixels."""
+    add_product(parser)
+    parser.add_argument("--aoi", metavar="AOI", help=aoi_help)
+    parser.add_argument(
+        "--time", metavar="TIME", help="2015, 2015-03, 2015-03-21 or 2015-03/2015-10; all dates if left out"
+    )
+    parser.add_argument("--mask", metavar="EXPR", help="which pixels count, such as 'clear & land'")
+    parser.add_argument("--variable", metavar="NAME", help="variable; the product's main one if left out")
+
+
+def add_statistics(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
+    """Add the options of `stats` and `estimate`."""
+    add_query(parser, aoi_help=aoi_help)
+    parser.add_argument("--by", metavar="LAYER", help="split zones by a categorical layer, such as landcover")
+    parser.add_argument(
+        "--reduce", metavar="LIST", type=_names, default=DEFAULT_REDUCERS, dest="reducers",
+        help=f"mean, std, var, min, max, sum, median, p0 to p100 (default {','.join(DEFAULT_REDUCERS)})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--coverage", choices=RULES, default="fraction", help="how polygons cover pixels (default fraction)"
+    )
+    parser.add_argument(
+        "--weights", choices=WEIGHTS, default="pixel", help="'area' weighs pixels by the cosine of latitude"
+    )
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="auto", help="threads here, or Spark (default auto)"
+    )
+
+
+def statistics_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `Product.statistics` that differ from its defaults."""
+    given = {
+        "time": options.time, "mask": options.mask, "by": options.by, "variable": options.variable,
+        "reducers": options.reducers, "coverage": options.coverage, "weights": options.weights,
+        "engine": options.engine,
+    }  # fmt: skip
+    defaults = {"reducers": DEFAULT_REDUCERS, "coverage": "fraction", "weights": "pixel", "engine": "auto"}
+    return {name: value for name, value in given.items() if value != defaults.get(name)}
+
+
+def load_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `Product.load` that differ from its defaults."""
+    given = {"time": options.time, "mask": options.mask, "variables": options.variable}
+    return {name: value for name, value in given.items() if value is not None}
