@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from probav_hub import prepare
-from probav_hub.config import CONFIG_FILE
 from probav_hub.errors import HubError
 from probav_hub.processes import Hub, Stopped, stoppable
-from probav_hub.settings import data_folder
+from probav_hub.settings import CONFIG_FILE, data_folder
 
 USER = "probav"
 

@@ -10,7 +10,6 @@ from typing import Any
 from probav_hub.homes import prepare
 from probav_hub.settings import Settings
 
-CONFIG_FILE = Path(__file__).with_name("jupyterhub_config.py")
 SINGLEUSER = Path(__file__).with_name("singleuser")  # a Jupyter configuration folder
 KEPT = ("JAVA_HOME", "TMPDIR", "TZ", "PROBAV_SPARK_MASTER", "SPARK_REMOTE")
 START_SECONDS = 180  # a cold disk and a busy machine

@@ -16,9 +16,8 @@ from types import FrameType, TracebackType
 import psutil  # type: ignore[import-untyped]  # ships no types
 import requests
 
-from probav_hub.config import CONFIG_FILE
 from probav_hub.errors import HubError
-from probav_hub.settings import VARIABLE, Settings
+from probav_hub.settings import CONFIG_FILE, VARIABLE, Settings
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 START_SECONDS = 120

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -47,7 +48,8 @@ class RemoteKernel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._socket.close()
-        self._http.delete(self._address, timeout=60)
+        with suppress(requests.ConnectionError):  # the server has gone, and the kernel with it
+            self._http.delete(self._address, timeout=60)
 
     def run(self, notebook: nbformat.NotebookNode, progress: Callable[[int, int], None]) -> None:
         """Run the code cells in order; outputs, widgets and execution counts end up in the notebook.

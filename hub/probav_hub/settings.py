@@ -13,6 +13,7 @@ import platformdirs
 from probav_hub.errors import HubError
 
 VARIABLE = "PROBAV_HUB_SETTINGS"
+CONFIG_FILE = Path(__file__).with_name("jupyterhub_config.py")
 
 
 def data_folder() -> Path:
