@@ -22,7 +22,6 @@ from probav.masks import Layer, parse_mask
 from probav.pixels import Pixels
 from probav.products import Variable
 from probav.sampling import sample
-from probav.storage import PIXEL_CHUNK
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,12 @@ class Estimate:
 
 
 def make_tasks(query: Query, coverage: Coverage) -> list[Task]:
-    """Cut an area's pixels at the chunks of the grid."""
-    size = PIXEL_CHUNK
-    runs = _cut_runs(coverage.runs)
+    """Cut an area's pixels at the chunks of the queried variable."""
+    _, height, width = prepare(query).reader.shape
+    runs = _cut_runs(coverage.runs, width)
     edges = coverage.edges
-    run_block = np.column_stack([runs[:, 1] // size, runs[:, 2] // size])
-    edge_block = edges[:, 1:] // size
+    run_block = np.column_stack([runs[:, 1] // height, runs[:, 2] // width])
+    edge_block = edges[:, 1:] // [height, width]
     blocks, which = np.unique(np.vstack([run_block, edge_block]), axis=0, return_inverse=True)
     of_run, of_edge = which[: len(runs)], which[len(runs) :]
     run_order, edge_order = np.argsort(of_run, kind="stable"), np.argsort(of_edge, kind="stable")
@@ -108,7 +107,7 @@ def make_tasks(query: Query, coverage: Coverage) -> list[Task]:
     for index, (row, column) in enumerate(blocks.tolist()):
         own_runs = runs[run_order[run_ends[index] : run_ends[index + 1]]]
         own = edge_order[edge_ends[index] : edge_ends[index + 1]]
-        corner = row * size, column * size
+        corner = row * height, column * width
         tasks.append(
             Task(
                 query,
@@ -121,9 +120,8 @@ def make_tasks(query: Query, coverage: Coverage) -> list[Task]:
     return tasks
 
 
-def _cut_runs(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+def _cut_runs(runs: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Cut runs (zone, row, first, last + 1) where they cross from one chunk into the next."""
-    size = PIXEL_CHUNK
     first, last = runs[:, 2] // size, (runs[:, 3] - 1) // size
     pieces = last - first + 1
     cut = np.repeat(runs, pieces, axis=0)
@@ -150,13 +148,21 @@ class Prepared:
         if self.variable.dtype == "uint8":
             self.codes = code_table(self.variable.is_valid(np.arange(256, dtype=np.uint8)))
         layers = set(self.mask.layers if self.mask else ()) | ({self.by} if self.by else set())
-        self.own_layers = {
-            layer: ChunkReader(self.product, layer.variable)
-            for layer in sorted(layers, key=str)
-            if layer.product == self.product.id and layer.variable != query.variable
-        }
-        self.other_layers = [layer for layer in sorted(layers, key=str) if layer.product != self.product.id]
+        self.own_layers: dict[Layer, ChunkReader] = {}
+        self.other_layers: list[Layer] = []
+        for layer in sorted(layers, key=str):
+            if layer.product == query.product and layer.variable == query.variable:
+                continue
+            own = ChunkReader(self.product, layer.variable) if layer.product == query.product else None
+            if own is not None and own.shape == self.reader.shape:
+                self.own_layers[layer] = own
+            else:  # of another grid, or cut into other chunks
+                self.other_layers.append(layer)
         self.mask_table = None if self.mask is None else self.mask.table()
+
+    def is_chunk(self, layer: Layer) -> bool:
+        """Return whether a layer is read in whole chunks, beside the queried variable."""
+        return layer == self.reader.layer or layer in self.own_layers
 
 
 @lru_cache(maxsize=8)
@@ -239,12 +245,11 @@ def _count(
     dates: NDArray[np.int64],
     positions: NDArray[np.intp],
 ) -> Partial:
-    """Count one chunk of time: `layers` of the product are whole chunks, those of others the dates asked."""
-    own = prepared.product.id
+    """Count one chunk of time; a layer is a whole chunk, or has the dates asked (`Prepared.is_chunk`)."""
     classes = None
     if prepared.by is not None:
         classes = layers[prepared.by]
-        if prepared.by.product == own:
+        if prepared.is_chunk(prepared.by):
             classes = classes[dates]
     groups, label, entry_group = pixels.labels(classes)
     dn = layers[prepared.reader.layer]
@@ -279,7 +284,7 @@ def _mask_layer(
     if prepared.mask is None:
         return dn, np.zeros(BINS, np.uint8)
     table = prepared.mask_table
-    if table is not None and table[0].product == prepared.product.id:
+    if table is not None and prepared.is_chunk(table[0]):
         return layers[table[0]], np.where(table[1], 0, 255).astype(np.uint8)
     layer = np.zeros(dn.shape, np.uint8)
     layer[dates] = _passes(prepared, layers, dates, dn.shape[1:])
@@ -292,9 +297,8 @@ def _passes(
     """Where the mask is true, for the dates asked (or one for all of them)."""
     if prepared.mask is None:
         return np.ones((1, *shape), bool)
-    own = prepared.product.id
     needed = {
-        layer: layers[layer][dates] if layer.product == own else layers[layer]
+        layer: layers[layer][dates] if prepared.is_chunk(layer) else layers[layer]
         for layer in prepared.mask.layers
     }
     return prepared.mask.evaluate(needed)

@@ -23,7 +23,6 @@ from probav.masks import parse_mask
 from probav.pixels import CLASSES
 from probav.query import Estimate, Query, Task, make_tasks, prepare, stratum
 from probav.reducers import check_reducers, reduce
-from probav.storage import PIXEL_CHUNK, TIME_CHUNK
 from probav.times import select
 
 DEFAULT_REDUCERS = ("mean", "std", "p10", "p50", "p90")
@@ -218,15 +217,15 @@ def _run(
 
 def _estimate(query: Query, pixels: Coverage, name: str) -> Estimate:
     prepared = prepare(query)
-    size = PIXEL_CHUNK
+    times, height, width = prepared.reader.shape
     blocks = {task.block for task in make_tasks(query, pixels)}
     readers = [prepared.reader, *prepared.own_layers.values()]
-    time_chunks = sorted({int(position) // TIME_CHUNK for position in prepared.stored})
+    time_chunks = sorted({int(position) // times for position in prepared.stored})
     chunks = len(blocks) * len(time_chunks) * len(readers)
     spread = sorted(blocks)[:: max(1, len(blocks) // _SAMPLE)][:_SAMPLE]
     middle = time_chunks[len(time_chunks) // 2]
     sampled = sum(reader.sizes([(middle, *block) for block in spread]) for reader in readers)
-    raw = sum(np.dtype(reader.variable.dtype).itemsize for reader in readers) * size * size * TIME_CHUNK
+    raw = sum(np.dtype(reader.variable.dtype).itemsize for reader in readers) * times * height * width
     inside = int((pixels.runs[:, 3] - pixels.runs[:, 2]).sum()) + len(pixels.edges)
     work = raw * len(blocks) * len(time_chunks) / _DECODE_RATE + chunks * _CHUNK_SECONDS
     seconds = 0.02 + work / min(threads(), max(1, len(blocks)))

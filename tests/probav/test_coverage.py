@@ -1,0 +1,209 @@
+"""Pixel coverage against shapely (areas), GDAL (centre, touched) and exactextract."""
+
+import exactextract
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import CRS
+from rasterio.features import rasterize
+
+from probav.areas import aoi
+from probav.coverage import ONE, coverage, disjoint_boxes
+from probav.errors import AoiError, QueryError
+from probav.grid import Grid
+
+N = 24
+GRID = Grid(10 + 0.5 / 8, 50 - 0.5 / 8, 8, 8, N, N)  # 1/8 degree: pixel edges are exact binary numbers
+WHOLE = shapely.box(0, 0, N, N)
+WKT = CRS("EPSG:3857").to_wkt()
+
+
+def dense(cover, zone, shape=(N, N)):
+    """Covered fraction per pixel."""
+    found = np.zeros(shape)
+    for owner, row, first, last in cover.runs.tolist():
+        if owner == zone:
+            found[row, first:last] += 1
+    own = cover.edges[:, 0] == zone
+    np.add.at(found, (cover.edges[own, 1], cover.edges[own, 2]), cover.weights[own] / ONE)
+    return found
+
+
+def to_degrees(shape):
+    return shapely.transform(shape, lambda xy: np.column_stack([10 + xy[:, 0] / 8, 50 - xy[:, 1] / 8]))
+
+
+@st.composite
+def polygons(draw, snap=st.sampled_from([None, 1.0, 0.5, 0.25])):
+    """Star-shaped polygons in pixel coordinates, with and without a hole, on and off pixel edges and centres."""
+    count = draw(st.integers(3, 14))
+    angles = np.sort(draw(st.lists(st.floats(0, 2 * np.pi), min_size=count, max_size=count, unique=True)))
+    radii = np.array(draw(st.lists(st.floats(0.05, 11), min_size=count, max_size=count)))
+    x, y = draw(st.floats(11, 13)), draw(st.floats(11, 13))
+    points = np.column_stack([x + radii * np.cos(angles), y + radii * np.sin(angles)])
+    step = draw(snap)
+    if step:
+        points = np.round(points / step) * step
+    shape = shapely.Polygon(points)
+    if draw(st.booleans()) and shape.is_valid:
+        shape = shape.difference(shapely.Point(x, y).buffer(draw(st.floats(0.1, 3))))
+    if draw(st.booleans()) and shape.is_valid:
+        shape = shape.union(shapely.box(0.5, 0.5, 2.25, 1.75))
+    return shape
+
+
+def usable(shape):
+    return shape.is_valid and not shape.is_empty and shape.area > 1e-9
+
+
+@settings(max_examples=150, deadline=None)
+@given(polygons())
+def test_fractions_equal_the_area_of_intersection_with_each_pixel(shape):
+    if not usable(shape):
+        return
+    found = dense(coverage(aoi(to_degrees(shape)), GRID, WHOLE, "fraction"), 0)
+    pixels = shapely.box(*np.meshgrid(range(N), range(N)), *np.meshgrid(range(1, N + 1), range(1, N + 1)))
+    expected = shapely.area(shapely.intersection(shape, pixels))
+    np.testing.assert_allclose(found, expected, atol=2e-12, rtol=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(polygons())
+def test_fractions_equal_exactextract(shape):
+    if not usable(shape):
+        return
+    raster = exactextract.raster.NumPyRasterSource(
+        np.arange(N * N, dtype=float).reshape(N, N), 0, 0, N, N, srs_wkt=WKT
+    )
+    flipped = shapely.transform(shape, lambda xy: np.column_stack([xy[:, 0], N - xy[:, 1]]))
+    frame = gpd.GeoDataFrame(geometry=[flipped], crs="EPSG:3857")
+    answer = exactextract.exact_extract(raster, frame, ["cell_id", "coverage"], output="pandas")
+    expected = np.zeros(N * N)
+    expected[answer["cell_id"][0]] = answer["coverage"][0]
+    found = dense(coverage(aoi(to_degrees(shape)), GRID, WHOLE, "fraction"), 0)
+    # exactextract keeps fractions in 32-bit floats
+    np.testing.assert_allclose(found, expected.reshape(N, N), atol=3e-7, rtol=0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(polygons(snap=st.none()), st.sampled_from(["centre", "touched"]))
+def test_centre_and_touched_equal_gdal(shape, rule):
+    if not usable(shape):
+        return
+    degrees = to_degrees(shape)
+    touched = rule == "touched"
+    expected = rasterize([degrees], (N, N), transform=GRID.transform, all_touched=touched, dtype="uint8")
+    found = dense(coverage(aoi(degrees), GRID, WHOLE, rule), 0)
+    differ = np.argwhere(found != expected)
+    # the same rule on coordinates rounded differently (degrees against pixels): only a centre or an edge
+    # within rounding of the outline may fall on the other side
+    for row, column in differ:
+        pixel = (
+            shapely.Point(column + 0.5, row + 0.5)
+            if not touched
+            else shapely.box(column, row, column + 1, row + 1)
+        )
+        assert shape.boundary.distance(pixel.boundary if touched else pixel) < 1e-9
+
+
+@pytest.mark.parametrize("rule", ["fraction", "centre", "touched"])
+def test_pixels_outside_of_the_archive_are_counted_apart(rule):
+    shape = shapely.box(-3, 4, 5, 6)
+    cover = coverage(aoi(to_degrees(shape)), GRID, WHOLE, rule)
+    assert dense(cover, 0).sum() == (10 if rule != "touched" else dense(cover, 0).sum())
+    assert cover.outside[0] / ONE == (6 if rule != "touched" else cover.outside[0] / ONE)
+    everything = coverage(aoi(to_degrees(shape)), GRID, shapely.box(-9, -9, 99, 99), rule)
+    assert (cover.outside[0] + dense(cover, 0).sum() * ONE) == dense_total(everything)
+
+
+def dense_total(cover):
+    return int((cover.runs[:, 3] - cover.runs[:, 2]).sum()) * ONE + int(cover.weights.sum())
+
+
+def test_what_the_archive_holds_may_be_any_set_of_windows():
+    held = shapely.union_all([shapely.box(0, 0, 10, 10), shapely.box(10, 5, 20, 15)])
+    boxes = disjoint_boxes(held)
+    assert sum((r - left) * (b - t) for left, t, r, b in boxes) == held.area == 200
+    for rule in ("fraction", "centre"):
+        cover = coverage(aoi(to_degrees(shapely.box(2, 2, 18, 18))), GRID, held, rule)
+        found = dense(cover, 0)
+        expected = np.zeros((N, N))
+        expected[0:10, 0:10] = 1
+        expected[5:15, 10:20] = 1
+        expected[:2] = expected[18:] = 0
+        expected[:, :2] = expected[:, 18:] = 0
+        np.testing.assert_array_equal(found, expected)
+        assert cover.outside[0] / ONE == 16 * 16 - expected.sum()
+
+
+def test_a_tenth_of_a_pixel_counts_as_a_tenth():
+    shape = shapely.box(3.2, 4.5, 3.4, 5.0)
+    cover = coverage(aoi(to_degrees(shape)), GRID, WHOLE, "fraction")
+    assert cover.edges.tolist() == [[0, 4, 3]]
+    assert cover.weights[0] / ONE == pytest.approx(0.1, abs=1e-12)
+
+
+def test_neighbours_share_their_edge_pixels():
+    left, right = shapely.box(2, 2, 5.3, 9), shapely.box(5.3, 2, 9, 9)
+    zones = gpd.GeoDataFrame(geometry=[to_degrees(left), to_degrees(right)], crs="EPSG:4326")
+    cover = coverage(aoi(zones), GRID, WHOLE, "fraction")
+    np.testing.assert_allclose(dense(cover, 0)[2:9, 5] + dense(cover, 1)[2:9, 5], 1, atol=1e-11)
+
+
+def test_points_are_the_pixel_they_lie_in_and_lines_the_pixels_they_touch():
+    point = coverage(aoi(to_degrees(shapely.Point(3.99, 7.01))), GRID, WHOLE, "fraction")
+    assert point.runs.tolist() == [[0, 7, 3, 4]]
+    twice = coverage(aoi(to_degrees(shapely.MultiPoint([(3.2, 7.1), (3.4, 7.2)]))), GRID, WHOLE, "centre")
+    assert twice.runs.tolist() == [[0, 7, 3, 4]]
+    away = coverage(aoi(to_degrees(shapely.Point(-1, 7))), GRID, WHOLE, "fraction")
+    assert len(away.runs) == 0
+    assert away.outside[0] == ONE
+    line = coverage(aoi(to_degrees(shapely.LineString([(2.5, 2.5), (6.5, 2.5)]))), GRID, WHOLE, "fraction")
+    assert dense(line, 0)[2].tolist() == [0, 0, 1, 1, 1, 1, 1] + [0] * (N - 7)
+
+
+def test_a_band_of_rows_more_changes_nothing(monkeypatch):
+    shape = to_degrees(shapely.Point(12.2, 11.7).buffer(9.3).difference(shapely.box(10, 3, 12.5, 20)))
+    for rule in ("fraction", "centre", "touched"):
+        whole = coverage(aoi(shape), GRID, WHOLE, rule)
+        with monkeypatch.context() as patch:
+            patch.setattr("probav.coverage._BAND_CELLS", 80)
+            banded = coverage(aoi(shape), GRID, WHOLE, rule)
+        np.testing.assert_array_equal(dense(whole, 0), dense(banded, 0))
+
+
+def test_a_projected_grid_takes_an_area_in_degrees():
+    grid = Grid(600_005.0, 5_699_995.0, 0.1, 0.1, 100, 100, "EPSG:32631")  # 10 m pixels
+    box = gpd.GeoDataFrame(geometry=[shapely.box(600_200, 5_699_300, 600_400, 5_699_500)], crs="EPSG:32631")
+    cover = coverage(aoi(box), grid, shapely.box(0, 0, 100, 100), "fraction")
+    assert dense(cover, 0, (100, 100)).sum() == pytest.approx(400, abs=0.01)
+    assert dense(cover, 0, (100, 100))[50:70, 20:40].sum() == pytest.approx(400, abs=0.05)
+
+
+def test_unknown_rules_and_mixed_features_are_refused():
+    with pytest.raises(QueryError, match="Did you mean 'centre'"):
+        coverage(aoi(to_degrees(shapely.box(1, 1, 2, 2))), GRID, WHOLE, "center")
+    mixed = shapely.GeometryCollection([shapely.Point(1, 1), shapely.box(2, 2, 3, 3)])
+    with pytest.raises(AoiError, match="mixes points"):
+        coverage(aoi(to_degrees(mixed)), GRID, WHOLE, "fraction")
+
+
+def test_the_transform_is_gdals():
+    with (
+        rasterio.MemoryFile() as file,
+        file.open(
+            driver="GTiff",
+            width=N,
+            height=N,
+            count=1,
+            dtype="uint8",
+            crs="EPSG:4326",
+            transform=GRID.transform,
+        ) as raster,
+    ):
+        assert raster.xy(0, 0) == (GRID.x0, GRID.y0)
+        assert raster.bounds == GRID.bounds
