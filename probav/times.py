@@ -24,12 +24,12 @@ def _ends(value: Any) -> tuple[np.datetime64, np.datetime64]:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         value = f"{int(value):04d}"
     if isinstance(value, datetime.datetime | datetime.date):
-        value = value.strftime("%Y-%m-%d")
+        value = value.isoformat()[:10]
     if isinstance(value, np.datetime64):
-        value = str(value.astype("datetime64[D]"))
+        value = str(value if np.datetime_data(value)[0] in {"Y", "M"} else value.astype("datetime64[D]"))
     match = _DATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise TimeError(f"Can't read {value!r} as a date; {_EXPECTED}.")
+        raise TimeError(f"Can't read {str(value)[:80]!r} as a date; {_EXPECTED}.")
     unit = "DMY"[match.groups().count(None)]
     parts = [match[1], *(f"{int(part):02d}" for part in match.groups()[1:] if part is not None)]
     try:
