@@ -23,7 +23,8 @@ def test_a_day_is_itself_in_every_form(day):
     noon = datetime.datetime.combine(day, datetime.time(12))
     for form in (
         day, noon, noon.replace(tzinfo=datetime.UTC), str(day), f" {day} ",
-        f"{day.year}-{day.month}-{day.day}", np.datetime64(day), np.datetime64(noon, "ns"), pd.Timestamp(noon), np.str_(day), (day, str(day)),
+        f"{day.year}-{day.month}-{day.day}",
+        np.datetime64(day), np.datetime64(noon, "ns"), pd.Timestamp(noon), np.str_(day), (day, str(day)),
         [day, day], slice(day, day), f"{day}/{day}", f"{day} / {day}",
     ):  # fmt: skip
         assert time_range(form) == expected, form
@@ -79,7 +80,8 @@ def test_open_ends_and_mixed_precision(time, expected):
     "time",
     [
         "", "spring", "2015-03-21T12:00", "20150321", "15-03", "2015/03/21", "2015-03-21-01", "-2015",
-        20150321, True, 2015.0, ("2015",), ("2015", "2016", "2017"), {"from": "2015"}, "2015-W05", np.datetime64("NaT"),
+        20150321, True, 2015.0,
+        ("2015",), ("2015", "2016", "2017"), {"from": "2015"}, "2015-W05", np.datetime64("NaT"),
         pd.NaT, b"2015", np.array(["2015", "2016"]), "2015-03-21 ; 2016", "9" * 100_000,
     ],
 )  # fmt: skip
