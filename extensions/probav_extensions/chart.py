@@ -68,7 +68,7 @@ def timeseries_figure(series: xr.Dataset) -> NotebookFigure:
         texts = [middle] if lines == 1 else labels
         _legend(figure.add_subplot(grid[0]), texts, columns, spread if lines <= _MAX_BANDS else None)
         figure.suptitle(_heading(series), x=0.01, ha="left", fontsize=11, fontweight="bold")
-        figure.provenance("\n".join([_provenance(series), *left_out]))
+        figure.provenance(_provenance(series), *left_out)
     return figure
 
 
@@ -99,7 +99,8 @@ def _panels(series: xr.Dataset) -> tuple[list[tuple[str, list[tuple[str, xr.Data
         if len(zones) > _MAX_LINES:
             left_out.append(f"The first {_MAX_LINES} of {len(zones)} zones; all are in the dataset.")
         lines = [(name, series.isel(zone=i)) for i, name in enumerate(zones[:_MAX_LINES])]
-        return [(lines[0][0] if len(lines) == 1 else "", lines)], left_out
+        title = lines[0][0] if len(lines) == 1 else ""
+        return [("" if title.isdecimal() else title, lines)], left_out  # a number given for want of a name
     valid = series["valid"].sum(("zone", "time")).to_numpy()
     order = [int(i) for i in np.argsort(-valid, kind="stable")[:_MAX_LINES] if valid[i] > 0] or [0]
     if len(order) < (valid > 0).sum():
@@ -135,7 +136,11 @@ def _line(axis: Any, line: xr.Dataset, middle: str, colour: str, size: float) ->
 
 def _band(axis: Any, line: xr.Dataset, spread: tuple[str, str], colour: str) -> None:
     low, high = (line[name].to_numpy().astype(float) for name in spread)
-    axis.fill_between(line["time"].to_numpy(), low, high, color=colour, alpha=0.16, linewidth=0)
+    times = line["time"].to_numpy()
+    axis.fill_between(times, low, high, color=colour, alpha=0.16, linewidth=0)
+    there = np.pad(np.isfinite(low), 1)
+    alone = there[1:-1] & ~there[:-2] & ~there[2:]  # a band needs two dates
+    axis.vlines(times[alone], low[alone], high[alone], color=colour, alpha=0.2, linewidth=2)
 
 
 def _no_values(axes: list[Any], panels: list[tuple[str, list[tuple[str, xr.Dataset]]]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
 }
 _SCREEN_DPI = 100
+_NOTE_LETTERS = 18  # of a note, per inch
 
 
 class NotebookFigure(Figure):
@@ -63,8 +65,10 @@ class NotebookFigure(Figure):
     def _repr_html_(self) -> None:
         """No HTML: matplotlib's own is for its interactive notebook backend."""
 
-    def provenance(self, text: str) -> None:
+    def provenance(self, *lines: str) -> None:
         """Write where the numbers come from beneath the figure, small."""
+        width = int(self.get_size_inches()[0] * _NOTE_LETTERS)
+        text = "\n".join(textwrap.fill(line, width) for line in lines)
         self.supxlabel(text, fontsize=6.5, color="#606060", x=0.01, ha="left")
 
 

@@ -41,7 +41,7 @@ def footprint_figure(product: Product) -> NotebookFigure:
         _map(figure, upper, tiles, area)
         _timeline(lower, product.times, tiles)
         figure.suptitle(product.title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-        figure.provenance(f"{extent}")
+        figure.provenance(str(extent))
     return figure
 
 

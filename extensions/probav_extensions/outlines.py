@@ -15,9 +15,9 @@ _VERTICES_ACROSS = 1500  # of the detailed part: about a vertex a screen pixel
 
 
 def neighbourhood(bounds: Bounds, margin: float = 1.0) -> Bounds:
-    """Widen bounds (west, south, east, north) by `margin` times their size, a tenth of a degree at least."""
+    """Widen bounds (west, south, east, north) by `margin` times their size, by 0.02 degrees at least."""
     west, south, east, north = bounds
-    pad = max((east - west) * margin, (north - south) * margin, 0.1)
+    pad = max((east - west) * margin, (north - south) * margin, 0.02)
     return max(west - pad, -180.0), max(south - pad, -90.0), min(east + pad, 180.0), min(north + pad, 90.0)
 
 

@@ -36,7 +36,9 @@ def raster_figure(pixels: xr.Dataset, variable: str | None = None) -> NotebookFi
     total = pixels.sizes["time"]
     chosen = np.unique(np.linspace(0, total - 1, min(total, _MAX_DATES)).round())
     step = max(1, math.ceil(max(pixels.sizes["y"], pixels.sizes["x"]) / _MAX_SIDE))
-    layer = pixels[name].isel(time=chosen.astype(int), y=slice(None, None, step), x=slice(None, None, step))
+    thin = pixels[name].isel(y=slice(None, None, step), x=slice(None, None, step))
+    # date by date: asked for together, lazy pixels would be read with all the dates between
+    layer = xr.concat([thin.isel(time=[index]).load() for index in chosen.astype(int)], "time")
     cmap, norm = colormap(definition)
     columns = min(_COLUMNS, len(chosen))
     rows = math.ceil(len(chosen) / columns)

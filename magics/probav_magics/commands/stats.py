@@ -1,0 +1,60 @@
+"""%probav stats: statistics of areas over time, as figure, table and dataset."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from probav_magics.commands.base import Command, python_call
+from probav_magics.options import (
+    AOI_HELP,
+    Parser,
+    add_output,
+    add_statistics,
+    statistics_arguments,
+)
+from probav_magics.progress import ProgressLine
+from probav_magics.show import show_figure, show_table, size
+
+if TYPE_CHECKING:
+    from probav_magics.session import Session
+
+
+class _Stats(Command):
+    name = "stats"
+    help = "Compute masked statistics of each feature of an area, date by date."
+
+    def add_options(self, parser: Parser) -> None:
+        add_statistics(parser, aoi_help=AOI_HELP)
+        add_output(parser, plot=True)
+
+    def run(self, options: Namespace, session: Session) -> None:
+        where, text = session.area(options.aoi)
+        named = statistics_arguments(options)
+        if options.code:
+            session.say(python_call(session, options, "statistics", text, **named))
+            return
+        product = session.archive()[options.product]
+        if options.engine == "spark":
+            session.start_spark()
+        progress = ProgressLine(session.shell, options.quiet)
+        series = product.statistics(where, progress=progress, **named)
+        seconds = progress.seconds
+        session.store(options.out, series)
+        if options.quiet:
+            return
+        from probav_extensions import series_table, timeseries_figure
+
+        if not options.no_plot:
+            show_figure(timeseries_figure(series))
+        name = options.out or "Keep the result with -o NAME"
+        sizes = " × ".join(f"{count} {dim}{'' if count == 1 else 's'}" for dim, count in _sizes(series.sizes))
+        show_table(series_table(series), f"{name}: {sizes}; {size(progress.bytes)} read in {seconds:.1f} s.")
+
+
+def _sizes(sizes: object) -> list[tuple[str, int]]:
+    words = {"zone": "zone", "class": "class", "time": "date"}
+    return [(words.get(str(dim), str(dim)), int(count)) for dim, count in dict(sizes).items()]  # type: ignore[call-overload]
+
+
+COMMAND = _Stats()

@@ -1,0 +1,70 @@
+"""%probav and %%probav in a shell; the engine is imported with the first of them, not with the kernel."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from probav_magics.session import Session
+
+_LINE = re.compile(r"\s*%%?probav\s")
+
+
+@magics_class
+class ProbavMagics(Magics):
+    """The %probav magics of one shell."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self._shell = shell
+        self.used: Session | None = None
+
+    def session(self) -> Session:
+        """Return what the commands of this shell share."""
+        if self.used is None:
+            from probav_magics.session import Session
+
+            self.used = Session(self._shell)
+        return self.used
+
+    @line_cell_magic
+    def probav(self, line: str, cell: str | None = None) -> None:
+        """Query the archive: %probav alone shows what there is and what to type next."""
+        from probav_magics.dispatch import dispatch
+
+        dispatch(line, cell, self.session())
+
+    def complete(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Return what Tab offers, and nothing else than that after %probav."""
+        if not _LINE.match(context.text_until_cursor):
+            return {"completions": []}
+        from probav_magics.completion import complete
+
+        words = complete(self.session(), context.text_until_cursor, context.token)
+        return {"completions": [SimpleCompletion(word) for word in words], "suppress": bool(words)}
+
+    def after_cell(self, *_: object) -> None:
+        """Bring maps up to the variables the cell may have changed (IPython's `post_run_cell` event)."""
+        if self.used is not None and self.used.maps:
+            from probav_magics.commands.aoi import follow_variables
+
+            follow_variables(self.used)
+
+
+def register(shell: InteractiveShell) -> None:
+    """Add the magics, their completion and the link between maps and variables to a shell."""
+    magics = ProbavMagics(shell)
+    shell.register_magics(magics)
+
+    @context_matcher(identifier="probav")
+    def matcher(context: CompletionContext) -> SimpleMatcherResult:
+        return magics.complete(context)
+
+    shell.Completer.custom_matchers.append(matcher)
+    shell.events.register("post_run_cell", magics.after_cell)
