@@ -37,9 +37,12 @@ def to_degrees(shape):
     return shapely.transform(shape, lambda xy: np.column_stack([10 + xy[:, 0] / 8, 50 - xy[:, 1] / 8]))
 
 
+ANY_STEP = st.sampled_from([None, 1.0, 0.5, 0.25])
+
+
 @st.composite
-def polygons(draw, snap=st.sampled_from([None, 1.0, 0.5, 0.25])):
-    """Star-shaped polygons in pixel coordinates, with and without a hole, on and off pixel edges and centres."""
+def polygons(draw, snap=ANY_STEP):
+    """Star-shaped polygons in pixels, with and without a hole, on and off pixel edges and centres."""
     count = draw(st.integers(3, 14))
     angles = np.sort(draw(st.lists(st.floats(0, 2 * np.pi), min_size=count, max_size=count, unique=True)))
     radii = np.array(draw(st.lists(st.floats(0.05, 11), min_size=count, max_size=count)))
