@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from probav_hub import prepare
-from probav_hub.errors import HubError
+from probav_hub.errors import EngineError, HubError
 from probav_hub.processes import Hub, Stopped, stoppable
 from probav_hub.settings import CONFIG_FILE, data_folder
 
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 demo(chosen.notebook, chosen.notebooks, chosen.source)
             else:
                 config()
+    except EngineError:
+        return 1
     except HubError as error:
         print(f"probav-hub: {error}", file=sys.stderr)
         return 1

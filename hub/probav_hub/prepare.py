@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from probav_hub import proxy
-from probav_hub.errors import HubError
+from probav_hub.errors import EngineError, HubError
 from probav_hub.settings import Settings, data_folder, writable
 
 
@@ -88,10 +88,10 @@ def run_engine(*arguments: str | Path) -> None:
 
     Raises
     ------
-    HubError
+    EngineError
         If it fails; what was wrong is on the terminal already.
     """
     command = [sys.executable, "-m", "probav.cli", "archive", *arguments]
     code = subprocess.run(command, stdin=subprocess.DEVNULL).returncode
     if code:
-        raise HubError(f"`probav archive {arguments[0]}` failed with exit code {code}.")
+        raise EngineError(f"`probav archive {arguments[0]}` failed with exit code {code}.")

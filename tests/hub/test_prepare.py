@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from probav_hub import prepare
-from probav_hub.errors import HubError
+from probav_hub.errors import EngineError, HubError
 
 
 def test_a_taken_port_is_named(tmp_path):
@@ -40,6 +40,6 @@ def test_a_path_is_made_absolute_as_servers_run_elsewhere(monkeypatch, tmp_path)
     assert prepare.chosen_archive() == str(tmp_path / "archive")
 
 
-def test_a_failing_engine_command_is_an_error(capfd):
-    with pytest.raises(HubError, match=r"`probav archive no-such-command` failed with exit code \d+"):
+def test_a_failing_engine_command_is_an_error():
+    with pytest.raises(EngineError, match=r"`probav archive no-such-command` failed with exit code \d+"):
         prepare.run_engine("no-such-command")
