@@ -115,7 +115,8 @@ def cgls_grid(n: int) -> Grid:
     return Grid(-180.0, 80.0, n, n, 360 * n, 140 * n)
 
 
-CHIRPS_GRID = Grid(-179.975, 49.975, 20, 20, 7200, 2000)
+# version 2 ends at 50 degrees, version 3 and the demo's synthetic rainfall at 60
+CHIRPS_GRID = Grid(-179.975, 59.975, 20, 20, 7200, 2400)
 
 
 def tile_at(lon: float, lat: float, n: int) -> tuple[str, int, int]:
