@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import numbers
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,17 +14,18 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyproj
 import shapely
-from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
 from probav.errors import AoiError, ProbavError
 
 CRS = "EPSG:4326"
-_GEOD = Geod(ellps="WGS84")
+_GEOD = pyproj.Geod(ellps="WGS84")
 _FILES = {".shp", ".zip", ".gpkg", ".geojson", ".json", ".kml", ".kmz", ".fgb", ".parquet", ".geoparquet"}
 _WKT = {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON"}
 _MAX_TEXT = 100_000_000
+_MAX_NAME = 4096  # of a path or place
 _EXPECTED = (
     "expected (west, south, east, north), (longitude, latitude) with buffer_km, a shapely geometry, a "
     "GeoDataFrame, GeoJSON, WKT, the path of a GeoJSON, shapefile (.shp or .zip), GeoPackage, KML/KMZ or "
@@ -51,8 +53,8 @@ class Aoi:
 
     @property
     def geojson(self) -> dict[str, Any]:
-        """The features as a GeoJSON FeatureCollection, ids included."""
-        return dict(json.loads(self.frame.to_json()))
+        """The features as a GeoJSON FeatureCollection with their ids; dates among the attributes as text."""
+        return dict(json.loads(self.frame.to_json(default=str)))
 
     @property
     def __geo_interface__(self) -> dict[str, Any]:
@@ -106,15 +108,14 @@ def aoi(x: Any, name: str | None = None, *, buffer_km: float | None = None, repa
         frame = x.frame.copy()
     else:
         frame = _frame(x)
-    if buffer_km is not None:
-        if not buffer_km > 0:
-            raise AoiError(f"buffer_km is {buffer_km}; expected a radius above 0 km.")
-        frame = frame.set_geometry([_buffer(shape, buffer_km) for shape in frame.geometry], crs=CRS)
     if name is not None:
         if len(frame) != 1:
             raise AoiError(f"name={name!r} names one feature, but there are {len(frame)}.")
         frame["name"] = [name]
-    return Aoi(_checked(frame, repair))
+    frame = _checked(frame, repair)
+    if buffer_km is not None:
+        frame = frame.set_geometry([_buffer(shape, buffer_km) for shape in frame.geometry], crs=CRS)
+    return Aoi(frame)
 
 
 def _frame(x: Any) -> gpd.GeoDataFrame:
@@ -127,14 +128,9 @@ def _frame(x: Any) -> gpd.GeoDataFrame:
         return _from_frame(gpd.GeoDataFrame(geometry=[x], crs=CRS))
     if isinstance(x, Mapping):
         return _from_geojson(x)
-    if (
-        isinstance(x, tuple | list | np.ndarray)
-        and len(x) in (2, 4)
-        and all(isinstance(v, numbers.Real) for v in x)
-    ):
-        return _from_frame(
-            gpd.GeoDataFrame(geometry=[_box(*x) if len(x) == 4 else shapely.Point(*x)], crs=CRS)
-        )
+    if _are_numbers(x):
+        shape = _box(*x) if len(x) == 4 else shapely.Point(*x)
+        return _from_frame(gpd.GeoDataFrame(geometry=[shape], crs=CRS))
     if isinstance(x, Path):
         return _from_file(x)
     if isinstance(x, str):
@@ -150,6 +146,8 @@ def _are_numbers(x: Any) -> bool:
 
 
 def _box(west: float, south: float, east: float, north: float) -> BaseGeometry:
+    if not np.isfinite([west, south, east, north]).all():
+        raise AoiError(f"A box needs four numbers, got {west}, {south}, {east}, {north} (order: W S E N).")
     if not south < north:
         raise AoiError(f"A box needs south < north, got south {south} and north {north} (order: W S E N).")
     if west == east:
@@ -168,16 +166,17 @@ def _from_text(text: str) -> gpd.GeoDataFrame:
     if stripped.startswith("{"):
         try:
             return _from_geojson(json.loads(stripped))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise AoiError(f"The text looks like GeoJSON but is no JSON: {error}.") from error
     if stripped.split("(")[0].split(" ")[0].strip().upper() in _WKT:
         try:
             return _from_frame(gpd.GeoDataFrame(geometry=[shapely.from_wkt(stripped)], crs=CRS))
         except shapely.errors.ShapelyError as error:
             raise AoiError(f"The text looks like WKT but can't be read: {error}.") from error
-    path = Path(stripped).expanduser()
-    if path.suffix.lower() in _FILES or "/" in stripped:
-        return _from_file(path)
+    if len(stripped) > _MAX_NAME:
+        raise AoiError(f"The text {stripped[:40]!r}... is no GeoJSON or WKT, and too long to name anything.")
+    if Path(stripped).suffix.lower() in _FILES or "/" in stripped:
+        return _from_file(Path(stripped))
     from probav.places import place
 
     name, shape = place(stripped)
@@ -185,52 +184,70 @@ def _from_text(text: str) -> gpd.GeoDataFrame:
 
 
 def _from_file(path: Path) -> gpd.GeoDataFrame:
-    if not path.exists():
+    try:
+        path = path.expanduser()
+        found = path.exists()
+    except (OSError, RuntimeError):  # a part of the path is too long, there is no such user
+        found = False
+    if not found:
         raise AoiError(f"There is no file {path}; {_EXPECTED}.")
     try:
         if path.suffix.lower() in {".geojson", ".json"}:
             return _from_geojson(json.loads(path.read_text(encoding="utf-8")))
         if path.suffix.lower() in {".parquet", ".geoparquet"}:
             return _from_frame(gpd.read_parquet(path))
-        source = f"/vsizip/{path}" if path.suffix.lower() == ".kmz" else path
-        return _from_frame(gpd.read_file(source))
+        return _from_frame(_layers(path))
     except ProbavError as error:
         raise AoiError(f"{path}: {error}") from error
     except Exception as error:  # a dozen libraries' own errors: whatever is wrong, it is the file
         raise AoiError(f"{path} can't be read as vector data: {error}") from error
 
 
+def _layers(path: Path) -> gpd.GeoDataFrame:
+    """Read the one layer of a file; all folders of a KML, which GDAL shows as layers."""
+    source = path.as_posix()
+    if path.suffix.lower() == ".kmz":  # a zip archive, of which GDAL's KML driver takes only the member
+        with zipfile.ZipFile(path) as archive:
+            member = next(name for name in archive.namelist() if name.lower().endswith(".kml"))
+        source = f"/vsizip/{{{path.absolute().as_posix()}}}/{member}"
+    layers = [name for name, kind in gpd.list_layers(source).to_numpy() if kind is not None]
+    if len(layers) > 1 and path.suffix.lower() not in {".kml", ".kmz"}:
+        raise AoiError(
+            f"It has {len(layers)} layers ({', '.join(layers[:5])}); read one with geopandas.read_file(path, "
+            "layer=...) and give that."
+        )
+    frames = [gpd.read_file(source, layer=layer) for layer in layers]
+    return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True)) if len(frames) > 1 else frames[0]
+
+
 def _from_geojson(data: Any) -> gpd.GeoDataFrame:
     """Read GeoJSON (RFC 7946): foreign members are tolerated, ids kept."""
     kind = data.get("type") if isinstance(data, Mapping) else None
-    if kind == "FeatureCollection":
-        features = list(data.get("features") or [])
-    elif kind == "Feature":
-        features = [data]
-    elif kind is not None:
-        features = [{"type": "Feature", "geometry": data, "properties": {}}]
-    else:
+    if kind is None:
         raise AoiError("The JSON is no GeoJSON: it has no 'type'.")
-    crs = CRS
-    if isinstance(data.get("crs"), Mapping):  # GeoJSON of 2008 could name another CRS
-        crs = str((data["crs"].get("properties") or {}).get("name") or CRS)
+    features = [data] if kind == "Feature" else [{"geometry": data}]
+    if kind == "FeatureCollection":
+        features = data.get("features")
+        if not isinstance(features, list):
+            raise AoiError(f"The GeoJSON has no list of features, but {features!r}.")
     shapes, rows, ids = [], [], []
     for number, feature in enumerate(features, 1):
         try:
             shapes.append(shapely.geometry.shape(feature["geometry"]))
+            rows.append(dict(feature.get("properties") or {}))
+            ids.append(feature.get("id"))
         except Exception as error:  # shapely raises what it finds on the way
-            raise AoiError(
-                f"Feature {number} of the GeoJSON has no geometry that can be read: {error!r}."
-            ) from error
-        properties = dict(feature.get("properties") or {})
-        properties.pop("geometry", None)
-        rows.append(properties)
-        given = feature.get("id")
-        ids.append(given if given is not None else properties.get("id"))
-    frame = gpd.GeoDataFrame(pd.DataFrame(rows, index=range(len(rows))), geometry=shapes, crs=crs)
-    if all(i is not None for i in ids) and len({str(i) for i in ids}) == len(ids):
-        frame.index = pd.Index([str(i) for i in ids])
-    return _from_frame(frame)
+            raise AoiError(f"Feature {number} of the GeoJSON can't be read: {error!r}.") from error
+    properties = pd.DataFrame(rows, index=range(len(rows))).drop(columns="geometry", errors="ignore")
+    if any(given is not None for given in ids):
+        properties["id"] = ids
+    crs = pyproj.CRS(CRS)
+    if isinstance(data.get("crs"), Mapping):  # GeoJSON of 2008 could name another CRS
+        try:
+            crs = pyproj.CRS(data["crs"]["properties"]["name"])
+        except (KeyError, TypeError, pyproj.exceptions.ProjError) as error:
+            raise AoiError(f"The GeoJSON's coordinate system {data['crs']} is unknown.") from error
+    return _from_frame(gpd.GeoDataFrame(properties, geometry=shapes, crs=crs))
 
 
 def _from_frame(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -239,13 +256,16 @@ def _from_frame(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         raise AoiError("There is no feature in it.")
     frame = frame.set_crs(CRS) if frame.crs is None else frame.to_crs(CRS)
     frame = frame.rename_geometry("geometry") if frame.geometry.name != "geometry" else frame.copy()
-    if isinstance(frame.index, pd.RangeIndex) or not frame.index.is_unique:
-        frame.index = pd.Index([str(number) for number in range(1, len(frame) + 1)])
-    frame.index = frame.index.map(str)
-    frame.index.name = "zone"
-    if "name" not in frame.columns:
-        other = next((column for column in frame.columns if str(column).casefold() == "name"), None)
-        frame["name"] = frame.index if other is None else frame[other].astype(str)
+    given = frame.index.to_series()
+    if isinstance(frame.index, pd.RangeIndex):  # no index of the caller's: a column may have the ids
+        given = frame.get("id", pd.Series([None] * len(frame)))
+    ids = given.astype(str)
+    if given.isna().any() or not ids.is_unique or (ids == "").any():
+        ids = pd.Series([str(number) for number in range(1, len(frame) + 1)])
+    frame.index = pd.Index(ids.to_numpy(), name="zone")
+    names = next((column for column in frame.columns if str(column).casefold() == "name"), None)
+    named = pd.Series(frame.index, frame.index) if names is None else frame[names]
+    frame["name"] = named.where(named.notna(), frame.index).astype(str)
     return frame
 
 
@@ -271,14 +291,41 @@ def _checked(frame: gpd.GeoDataFrame, repair: bool) -> gpd.GeoDataFrame:
                     f"{what} is no valid polygon: {reason} (longitude latitude). "
                     "Draw it again without the crossing, or pass repair=True to split it there."
                 )
-            shape = shapely.make_valid(shape)
-        shapes.append(shapely.force_2d(shape))
+            shape = _polygons(shapely.make_valid(shape))
+        shapes.append(_within_180(shapely.force_2d(shape)))
     return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=CRS))
+
+
+def _polygons(shape: BaseGeometry) -> BaseGeometry:
+    """Leave out the lines and points into which parts of a polygon without area are mended."""
+    parts = shapely.get_parts(shape)
+    return shapely.union_all(parts[shapely.get_dimensions(parts) == shapely.get_dimensions(shape)])
+
+
+def _within_180(shape: BaseGeometry) -> BaseGeometry:
+    """Bring what lies beyond 180 degrees back into range: a map that was turned round gives such areas."""
+    west, _, east, _ = shape.bounds
+    if west > -180.01 and east < 180.01:  # the outer edges of global grids lie half a pixel beyond
+        return shape
+    parts = []
+    for turn in (-360, 0, 360):
+        part = shape.intersection(shapely.box(turn - 180, -91, turn + 180, 91))
+        if shapely.get_dimensions(part) == shapely.get_dimensions(shape):
+            parts.append(shapely.transform(part, lambda xy, turn=turn: xy - [turn, 0]))
+    return shapely.union_all(parts)
 
 
 def _buffer(shape: BaseGeometry, km: float) -> BaseGeometry:
     """Buffer in an azimuthal equidistant projection around the shape's centroid."""
     centre = shape.centroid
+    _, south, _, north = shape.bounds
+    if not 0 < km < 110 * (90 - max(abs(south), abs(north))):
+        raise AoiError(f"buffer_km is {km}; expected a radius above 0 km that doesn't reach over a pole.")
     local = f"+proj=aeqd +lat_0={centre.y} +lon_0={centre.x} +datum=WGS84 +units=km"
-    series = gpd.GeoSeries([shape], crs=CRS).to_crs(local).buffer(km, quad_segs=32)
-    return series.to_crs(CRS).iloc[0]
+    buffer = gpd.GeoSeries([shape], crs=CRS).to_crs(local).buffer(km, quad_segs=32).to_crs(CRS).iloc[0]
+    # longitudes run on beyond 180 degrees, as the shape does
+    return _within_180(
+        shapely.transform(
+            buffer, lambda xy: np.column_stack([(xy[:, 0] - centre.x + 180) % 360 + centre.x - 180, xy[:, 1]])
+        )
+    )
