@@ -36,7 +36,8 @@ def _ends(value: Any) -> tuple[np.datetime64, np.datetime64]:
         period: np.datetime64 = np.datetime64("-".join(parts), unit)  # type: ignore[call-overload]
     except ValueError:
         raise TimeError(f"There is no date {value!r}; {_EXPECTED}.") from None
-    return period.astype("datetime64[D]"), (period + 1).astype("datetime64[D]") - 1
+    after: np.datetime64 = period + np.timedelta64(1, unit)  # type: ignore[call-overload]
+    return period.astype("datetime64[D]"), after.astype("datetime64[D]") - np.timedelta64(1, "D")
 
 
 def time_range(time: Any) -> tuple[np.datetime64 | None, np.datetime64 | None]:
