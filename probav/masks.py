@@ -16,7 +16,7 @@ import operator
 import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,12 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_ALLOWED = (
+    ast.BoolOp, ast.boolop, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.Compare, ast.cmpop, ast.Name,
+    ast.Load, ast.Constant, ast.Tuple, ast.List, ast.Set,
+)  # fmt: skip
 _MAX_LENGTH = 2000
+_MAX_DEPTH = 64
 Layers = Mapping["Layer", NDArray[Any]]
 
 
@@ -116,6 +121,8 @@ class Mask:
             assert isinstance(known, Variable)
             dn = layers[layer]
             values = dn if known.kind != "continuous" else known.physical(dn)
+            if values is not dn and dn.dtype.kind != "f":  # 45 * 0.004 - 0.08 is to be 0.1, as it is written
+                values = np.round(values, 9)
             return values, known.is_valid(dn)
         constants = ast.literal_eval(node)
         return _codes(constants, variable, self.text), True
@@ -149,9 +156,12 @@ def class_code(name: Any, variable: Variable) -> float:
 
 def _codes(constants: Any, variable: Variable, text: str) -> Any:
     if isinstance(constants, tuple | list | set):
-        return np.array([class_code(value, variable) for value in constants])
-    if isinstance(constants, str | int | float):
-        return class_code(constants, variable)
+        return np.array([_codes(value, variable, text) for value in constants])
+    if isinstance(constants, str | int | float) and not isinstance(constants, bool):
+        try:
+            return class_code(constants, variable)
+        except OverflowError:  # an integer of hundreds of digits
+            pass
     raise MaskError(
         f"In the mask {text!r}: can't compare with {constants!r}; expected numbers or class names."
     )
@@ -171,6 +181,7 @@ def parse_mask(text: str, product: Product, archive: Archive) -> Mask:
         If a name is not known; the message names near ones.
     """
     tree = _parse(text)
+    _check_nodes(tree, text)
     names: dict[str, tuple[Layer, Flag | Variable]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
@@ -224,6 +235,26 @@ def _resolve(name: str, product: Product, archive: Archive, text: str) -> tuple[
     )
 
 
+def _check_nodes(tree: ast.expr, text: str) -> None:
+    """Let no kind of node through that the mask language lacks, and no depth that recursion can't reach."""
+    foreign, level, depth = None, [tree], 0
+    while level and depth <= _MAX_DEPTH:
+        depth += 1
+        foreign = foreign or next((node for node in level if not isinstance(node, _ALLOWED)), None)
+        level = [child for node in level for child in ast.iter_child_nodes(node)]  # type: ignore[misc]
+    if depth > _MAX_DEPTH:
+        raise MaskError(f"The mask {text[:80]!r}... is nested deeper than {_MAX_DEPTH} levels; simplify it.")
+    if foreign is not None:
+        _refuse(foreign, text)
+
+
+def _refuse(node: ast.AST, text: str) -> NoReturn:
+    raise MaskError(
+        f"In the mask {text!r}: {ast.unparse(node)!r} is not of the mask language, which has names, "
+        "comparisons, in, &, | and ~."
+    )
+
+
 def _check(node: ast.expr, text: str, names: Mapping[str, tuple[Layer, Flag | Variable]]) -> None:
     """Let through only what the mask language has."""
     if isinstance(node, ast.BoolOp):
@@ -239,10 +270,7 @@ def _check(node: ast.expr, text: str, names: Mapping[str, tuple[Layer, Flag | Va
     elif isinstance(node, ast.Compare):
         _check_comparison(node, text, names)
     else:
-        raise MaskError(
-            f"In the mask {text!r}: {ast.unparse(node)!r} is not of the mask language, which has names, "
-            "comparisons, in, &, | and ~."
-        )
+        _refuse(node, text)
 
 
 def _check_comparison(
@@ -262,8 +290,7 @@ def _check_comparison(
             raise MaskError(
                 f"In the mask {text!r}: {ast.unparse(side)!r} is neither a layer nor a number or class name."
             ) from None
-    pairs = list(zip(sides[:-1], sides[1:], node.ops, strict=True))
-    for left, right, op in pairs:
+    for left, right, op in zip(sides[:-1], sides[1:], node.ops, strict=True):
         layer = next((side for side in (left, right) if isinstance(side, ast.Name)), None)
         if layer is None:
             raise MaskError(f"In the mask {text!r}: a comparison needs a layer on one side.")
@@ -271,12 +298,17 @@ def _check_comparison(
             raise MaskError(f"In the mask {text!r}: use == and !=, not 'is'.")
         if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Name):
             raise MaskError(
-                f"In the mask {text!r}: 'in' needs a list, as in {ast.unparse(left)} in (40, 50)."
+                f"In the mask {text!r}: 'in' needs a list, as in {ast.unparse(right)} in (40, 50)."
             )
-        if not isinstance(right, ast.Name):
-            variable = names[layer.id][1]
-            assert isinstance(variable, Variable)
-            constants = ast.literal_eval(right)
-            if isinstance(op, ast.In | ast.NotIn) != isinstance(constants, tuple | list | set):
+        variable = names[layer.id][1]
+        assert isinstance(variable, Variable)
+        for side in (left, right):
+            if isinstance(side, ast.Name):
+                continue
+            constants = ast.literal_eval(side)
+            is_list = isinstance(constants, tuple | list | set)
+            if is_list != (side is right and isinstance(op, ast.In | ast.NotIn)):
                 raise MaskError(f"In the mask {text!r}: 'in' takes a list, every other comparison one value.")
+            if is_list and any(isinstance(value, tuple | list | set) for value in constants):
+                raise MaskError(f"In the mask {text!r}: a list has no lists in it.")
             _codes(constants, variable, text)
