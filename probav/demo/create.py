@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 from tqdm import tqdm
 
 from probav.demo.sources import VERSION, write_sources
@@ -47,7 +45,7 @@ def create_demo(
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_name(f".{path.name}.lock")):
+        with filelock.FileLock(path.with_name(f".{path.name}.lock")):
             if _is_there(path, truth):
                 return
             building = path.with_name(f".{path.name}.building")
@@ -93,14 +91,6 @@ def _is_there(path: Path, truth: Path) -> bool:
         f"At {path} there is {what}; expected nothing, or a demo archive of version {VERSION}. "
         "Remove it, or choose another path"
     )
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process builds the same archive."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 class _Bar:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5netcdf
 import h5py
 import numpy as np
 import rasterio
@@ -62,17 +61,24 @@ def write_cgls(
     path: Path, grid: Grid, name: str, array: NDArray[np.uint8], attributes: dict[str, Any]
 ) -> None:
     """Write a Copernicus Global Land netCDF-4 file: lon and lat are pixel centres."""
-    with h5netcdf.File(path, "w") as file:
-        file.dimensions = {"lat": grid.height, "lon": grid.width}
+    with h5py.File(path, "w") as file:
         file.attrs["Conventions"] = "CF-1.6"
         file.attrs["source"] = "synthetic: written by probav's demo world"
-        for axis, values, units in (("lon", grid.xs(), "degrees_east"), ("lat", grid.ys(), "degrees_north")):
-            file.create_variable(axis, (axis,), data=values).attrs["units"] = units
-        layer = file.create_variable(
-            name, ("lat", "lon"), data=array, chunks=(min(grid.height, 256), grid.width),
-            compression="gzip", compression_opts=1, fillvalue=np.uint8(255),
-        )  # fmt: skip
+        for axis, values, units in (("lat", grid.ys(), "degrees_north"), ("lon", grid.xs(), "degrees_east")):
+            file[axis] = values
+            file[axis].attrs["units"] = units
+            file[axis].make_scale(axis)  # what netCDF-4 knows as a dimension
+        layer = file.create_dataset(
+            name,
+            data=array,
+            chunks=(min(grid.height, 256), grid.width),
+            compression="gzip",
+            compression_opts=1,
+        )
+        layer.attrs["_FillValue"] = np.array([255], array.dtype)
         layer.attrs.update(attributes)
+        for index, axis in enumerate(("lat", "lon")):
+            layer.dims[index].attach_scale(file[axis])
 
 
 def write_tif(path: Path, grid: Grid, array: NDArray[Any], nodata: float) -> None:

@@ -32,6 +32,7 @@ def test_every_layer_comes_back_as_written(write_hdf5, layers):
             assert granule.read(name, 60).shape == (0, 80)
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_gdal_reads_the_same_numbers(write_hdf5):
     path = write_hdf5()
     with opened(path) as granule:
