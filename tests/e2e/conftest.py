@@ -197,14 +197,10 @@ def run_hub_command(environment, tmp_path) -> Callable[..., subprocess.Completed
 
 
 @pytest.fixture(scope="session")
-def demo_archive(tmp_path_factory) -> Path:
-    """Return the demo archive, made once (PROBAV_TEST_ARCHIVE names one to use instead while developing)."""
+def demo_archive(request) -> Path:
+    """Return the tests' small demo archive (PROBAV_TEST_ARCHIVE names another one to use instead)."""
     named = os.environ.get("PROBAV_TEST_ARCHIVE")
-    if named:
-        return Path(named)
-    path = tmp_path_factory.mktemp("archive") / "demo-archive"
-    subprocess.run([sys.executable, "-m", "probav.cli", "archive", "create-demo", path], check=True)
-    return path
+    return Path(named) if named else request.getfixturevalue("demo_archive")
 
 
 @pytest.fixture(scope="session")
