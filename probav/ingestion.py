@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probav import storage
-from probav.archive import Archive, Progress, create_archive, open_archive
+from probav.archive import Archive, Product, Progress, open_archive
 from probav.errors import ProbavError, SourceError
 from probav.grid import Grid
 from probav.products import Variable, get_product
@@ -34,6 +34,7 @@ class Report:
     superseded: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     snapshots: list[str] = field(default_factory=list)
+    notes: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
         lines = [
@@ -41,6 +42,7 @@ class Report:
             f"{self.superseded} older than what is there, {len(self.rejected)} rejected"
         ]
         lines += [f"  rejected {item.path}: {item.reason}" for item in self.rejected]
+        lines += [f"  {note}" for note in sorted(self.notes)]
         return "\n".join(lines)
 
 
@@ -104,22 +106,15 @@ def ingest(
     granules, rejected = discover(sources, product=product, date=date)
     url = archive.url if isinstance(archive, Archive) else str(archive)
     report = Report(url, rejected=list(rejected))
-    newest: list[Granule] = []
-    for _, same in groupby(granules, key=lambda g: (g.product, g.date, g.tile)):
-        runs = sorted(same, key=lambda g: g.rank)
-        newest.append(runs[-1])
-        report.superseded += len(runs) - 1
-    if not newest:
+    if not granules:
         raise SourceError(
             "Nothing to take in"
             + "".join(f"; {item.path}: {item.reason}" for item in report.rejected[:3])
             + ". Expected files under their official product names, or product= and date= to say what they "
             "are."
         )
-    path = storage.local_path(url)
-    if path is not None and (not path.exists() or not any(path.iterdir())):
-        url = create_archive(url).url
-    total, done, read = len(newest), 0, 0
+    made = False
+    total, done, read = len(granules), 0, 0
 
     def step(granule: Granule) -> None:
         nonlocal done, read
@@ -128,11 +123,13 @@ def ingest(
         if progress is not None:
             progress(done, total, read)
 
-    for name, of_product in groupby(newest, key=lambda g: g.product):
+    for name, of_product in groupby(granules, key=lambda g: g.product):
         for batch in _batches(url, name, list(of_product), report, step):
-            _commit(url, name, batch, report)
-            for checked in batch:
+            made = storage.create(url, missing_only=True) or made
+            for checked in _commit(url, name, batch, report):
                 step(checked.granule)
+    if made and not report.taken:
+        storage.remove_empty(url)
     if report.taken + report.unchanged + report.superseded == 0:
         raise SourceError(f"Nothing could be taken in. {report}")
     return report
@@ -167,72 +164,87 @@ def _place(grid: Grid, granule: Grid) -> tuple[int, int, int, int]:
 
 def _batches(url: str, name: str, granules: list[Granule], report: Report, step: Any) -> Iterator[Batch]:
     """Check headers, leave out what is there already, and cut the rest at chunks of the time axis."""
-    archive = open_archive(url)
-    grid: Grid | None = None
-    held: dict[tuple[Any, ...], tuple[int, bytes]] = {}
-    positions: dict[Any, int] = {}
-    if name in archive:
-        stored = archive[name]
-        grid, group = stored.grid, stored.group
-        dates = list(storage.stored_times(group))
-        ranks, digests = (
-            storage.array_of(group, "source_rank")[:],
-            storage.array_of(group, "source_digest")[:],
-        )
-        for index, tile in enumerate(storage.stored_info(group)["tiles"]):
-            for position in np.flatnonzero(ranks[:, index]):
-                held[(dates[position], *_window_key(tile))] = (
-                    int(ranks[position, index]),
-                    digests[position, index].tobytes(),
-                )
+    archive = open_archive(url) if storage.exists(url) else None
+    stored = archive[name] if archive is not None and name in archive else None
+    grid = None if stored is None else stored.grid
+    held = {} if stored is None else _held(stored)
+    dates = [] if stored is None else list(storage.stored_times(stored.group))
     definition = get_product(name)
-    wanted: list[_Checked] = []
+    newest: dict[tuple[Any, ...], _Checked] = {}  # by date and window: regional cuts are no rivals
     for granule in granules:
         try:
             with open_granule(granule) as opened:
                 if grid is None:  # the first file decides: the product's own grid, or a grid of its own
                     fits = definition.grid.offset_of(opened.grid) is not None
                     grid = definition.grid if fits else opened.grid
-                window = _place(grid, opened.grid)
+                key = granule.date, *_place(grid, opened.grid)
                 checked = _Checked(granule, _digest(granule), opened.grid)
         except ProbavError as error:
             report.rejected.append(Rejected(granule.files[0], str(error)))
             step(granule)
             continue
-        rank, digest = held.get((granule.date, *window), (0, b""))
+        rank, digest = held.get(key, (0, b""))
+        rival = newest.get(key)
         if digest == checked.digest:
             report.unchanged += 1
             step(granule)
-        elif granule.rank + 1 < rank:
+        elif granule.rank + 1 < rank or (rival is not None and granule.rank < rival.granule.rank):
             report.superseded += 1
             step(granule)
         else:
-            wanted.append(checked)
-            positions.setdefault(granule.date, len(positions))
-    wanted.sort(key=lambda item: positions[item.granule.date])
-    for _, batch in groupby(wanted, key=lambda item: positions[item.granule.date] // storage.TIME_CHUNK):
+            if rival is not None:
+                report.superseded += 1
+                step(rival.granule)
+            newest[key] = checked
+    new = sorted({item.granule.date for item in newest.values()} - set(dates))
+    position = {date: index for index, date in enumerate([*dates, *new])}
+
+    def chunk(item: _Checked) -> int:
+        return position[item.granule.date] // storage.TIME_CHUNK
+
+    for _, batch in groupby(sorted(newest.values(), key=chunk), key=chunk):
         yield list(batch)
 
 
-def _commit(url: str, name: str, batch: Batch, report: Report) -> None:
-    """Write a batch as one commit; a granule that turns out to be bad is left out and the rest written."""
-    while batch:
-        words = sorted({str(item.granule.date) for item in batch})
-        message = f"{name}: {words[0]} to {words[-1]}, {len(batch)} granules"
-        names = [item.granule.name for item in batch]
+def _held(product: Product) -> dict[tuple[Any, ...], tuple[int, bytes]]:
+    """Return rank (plus one) and digest of each date and window that is there."""
+    dates = storage.stored_times(product.group)
+    ranks = storage.array_of(product.group, "source_rank")[:]
+    digests = storage.array_of(product.group, "source_digest")[:]
+    return {
+        (dates[position], *_window_key(tile)): (
+            int(ranks[position, index]),
+            digests[position, index].tobytes(),
+        )
+        for index, tile in enumerate(storage.stored_info(product.group)["tiles"])
+        for position in np.flatnonzero(ranks[:, index])
+    }
+
+
+def _commit(url: str, name: str, batch: Batch, report: Report) -> Batch:
+    """Write a batch as one commit; a granule that turns out to be bad is left out and the rest written.
+
+    Returns the whole batch, the bad ones included.
+    """
+    good = list(batch)
+    while good:
+        words = sorted({str(item.granule.date) for item in good})
+        message = f"{name}: {words[0]} to {words[-1]}, {len(good)} granules"
+        names = [item.granule.name for item in good]
         try:
             with storage.writing(url, message, {"product": name, "granules": names}) as root:
-                _write(root, name, batch)
+                _write(root, name, good, report)
         except _BadGranule as bad:
             report.rejected.append(Rejected(bad.granule.files[0], bad.reason))
-            batch[:] = [item for item in batch if item.granule is not bad.granule]
+            good = [item for item in good if item.granule is not bad.granule]
             continue
-        report.taken += len(batch)
+        report.taken += len(good)
         report.snapshots.append(open_archive(url).snapshot)
-        return
+        break
+    return batch
 
 
-def _write(root: Any, name: str, batch: Batch) -> None:
+def _write(root: Any, name: str, batch: Batch, report: Report) -> None:
     definition = get_product(name)
     if name in root:
         group = root[name]
@@ -253,7 +265,7 @@ def _write(root: Any, name: str, batch: Batch) -> None:
         positions = sorted(by_position)
         runs = np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
         for run in runs:
-            _write_window(group, grid, window, int(run[0]), [by_position[int(p)] for p in run])
+            _write_window(group, grid, window, int(run[0]), [by_position[int(p)] for p in run], report)
         _note_sources(group, window, by_position)
 
 
@@ -285,7 +297,12 @@ def _note_sources(group: Any, window: tuple[int, int, int, int], sources: dict[i
 
 
 def _write_window(
-    group: Any, grid: Grid, window: tuple[int, int, int, int], start: int, items: list[_Checked]
+    group: Any,
+    grid: Grid,
+    window: tuple[int, int, int, int],
+    start: int,
+    items: list[_Checked],
+    report: Report,
 ) -> None:
     """Write consecutive dates of one window, a strip of whole chunks at a time."""
     row, column, height, width = window
@@ -298,9 +315,10 @@ def _write_window(
                 raise _BadGranule(item.granule, str(error)) from error
         names = list(dict.fromkeys(name for source in opened for name in source.variables))
         for name in names:
-            found = next(source.variables[name] for source in opened if name in source.variables)
             if name not in group:
-                storage.create_variable(group, found, grid)
+                found = next(source.variables[name] for source in opened if name in source.variables)
+                table = get_product(group.basename).variables[name]
+                storage.create_variable(group, found if found.units == table.units else table, grid)
             array = group[name]
             stored = storage.stored_variable(array, get_product(group.basename))
             edges = range(row - row % storage.PIXEL_CHUNK, row + height, storage.PIXEL_CHUNK)
@@ -308,7 +326,12 @@ def _write_window(
                 first, last = max(top, row) - row, min(top + storage.PIXEL_CHUNK, row + height) - row
                 strip = np.full((len(items), last - first, width), stored.unwritten, array.dtype)
                 for index, (item, source) in enumerate(zip(items, opened, strict=True)):
-                    if name in source.variables:
+                    if name in source.variables and source.variables[name].units != stored.units:
+                        report.notes.add(
+                            f"{group.basename}: some files have {name} in {source.variables[name].units}, "
+                            f"the archive in {stored.units}; it is left without a value at their dates"
+                        )
+                    elif name in source.variables:
                         try:
                             strip[index] = _recoded(source, name, first, last, stored)
                         except ProbavError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from pyproj import CRS
 from xarray.backends.zarr import FillValueCoder
 from zarr.codecs import ZstdCodec
 
-from probav.errors import ArchiveError
+from probav.errors import ArchiveError, ProbavError
 from probav.grid import Grid
 from probav.products import ProductDefinition, Variable
 
@@ -152,17 +153,37 @@ def _lock(url: str) -> Iterator[None]:
     if path is None:  # object stores have conditional writes
         yield
         return
+    lock = filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
     try:
-        with filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-            yield
+        lock.acquire()
     except filelock.Timeout as error:
         raise ArchiveError(
             f"Another process has been writing to {path} for over {LOCK_SECONDS} s; wait for it, or stop it."
         ) from error
+    except OSError as error:
+        raise ArchiveError(f"Can't lock {path} for writing: {error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def create(url: str) -> None:
-    """Make an empty archive.
+def exists(url: str) -> bool:
+    """Return whether there is anything at `url`: an archive, or what is in the way of one."""
+    path = local_path(url)
+    if path is None:
+        return bool(icechunk.Repository.exists(_storage(url)))
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def create(url: str, *, missing_only: bool = False) -> bool:
+    """Make an empty archive, whole or not at all; return whether one was made.
+
+    Parameters
+    ----------
+    url : str
+    missing_only : bool
+        Leave what is there alone instead of refusing.
 
     Raises
     ------
@@ -172,19 +193,42 @@ def create(url: str) -> None:
     path = local_path(url)
     try:
         if path is not None:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise ArchiveError(f"Can't create an archive at {path}: there is something already.")
-            path.mkdir(parents=True, exist_ok=True)
-        # format 1 is what both supported Pythons' Icechunk (1.x and 2.x) read and write
-        known = inspect.signature(icechunk.Repository.create).parameters
-        options: dict[str, Any] = {"spec_version": 1} if "spec_version" in known else {}
-        session = icechunk.Repository.create(_storage(url), **options).writable_session("main")
-        zarr.create_group(session.store, attributes={"title": "probav archive"})
-        session.commit("Archive created")
-    except (OSError, icechunk.IcechunkError) as error:
-        if isinstance(error, ArchiveError):
-            raise
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(url):
+            if exists(url):
+                if missing_only:
+                    return False
+                raise ArchiveError(f"Can't create an archive at {url}: there is something already.")
+            if path is None:
+                _create(_storage(url))
+                return True
+            beside = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                _create(icechunk.local_filesystem_storage(str(beside)))
+                beside.rename(path)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+    except ArchiveError:
+        raise
+    except (icechunk.IcechunkError, OSError) as error:
         raise ArchiveError(f"Can't create an archive at {url}: {_first_line(error)}") from error
+    return True
+
+
+def _create(where: Any) -> None:
+    # format 1 is what both supported Pythons' Icechunk (1.x and 2.x) read and write
+    known = inspect.signature(icechunk.Repository.create).parameters
+    options: dict[str, Any] = {"spec_version": 1} if "spec_version" in known else {}
+    session = icechunk.Repository.create(where, **options).writable_session("main")
+    zarr.create_group(session.store, attributes={"title": "probav archive"})
+    session.commit("Archive created")
+
+
+def remove_empty(url: str) -> None:
+    """Take away a local archive that was made for an ingest that then took nothing in."""
+    with _lock(url):
+        if (path := local_path(url)) is not None and not list(Store(url).root.group_keys()):
+            shutil.rmtree(path)
 
 
 @contextmanager
@@ -209,11 +253,13 @@ def writing(url: str, message: str, metadata: Mapping[str, Any]) -> Iterator[zar
             session = icechunk.Repository.open(_storage(url)).writable_session("main")
         except icechunk.IcechunkError as error:
             raise ArchiveError(f"Can't write to the archive {url}: {_first_line(error)}") from error
-        yield zarr.open_group(session.store, mode="a")
         try:
+            yield zarr.open_group(session.store, mode="a")
             if session.has_uncommitted_changes:
                 session.commit(message, metadata=dict(metadata))
-        except icechunk.IcechunkError as error:
+        except ProbavError:
+            raise
+        except (icechunk.IcechunkError, OSError) as error:  # a full disk, a folder that may not be written
             raise ArchiveError(f"Nothing was changed in {url}: {_first_line(error)}") from error
 
 
