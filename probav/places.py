@@ -91,29 +91,54 @@ def place(name: str) -> tuple[str, shapely.Geometry]:
     return _items()[number]["properties"]["name"], _geometry(number, 0.0)
 
 
-def countries(simplify: float = 0.0) -> gpd.GeoDataFrame:
-    """Return all countries and territories.
+def countries(
+    simplify: float = 0.0, within: tuple[float, float, float, float] | None = None
+) -> gpd.GeoDataFrame:
+    """Return countries and territories.
 
     Parameters
     ----------
     simplify : float, degrees
         Tolerance, for drawing: shared borders stay shared, islands below it vanish, parts of a country may
         overlap. 0 (the default) gives the data as they are, repaired.
+    within : (west, south, east, north), degrees, optional
+        Only those whose bounding box meets this one.
 
     Returns
     -------
     GeoDataFrame in EPSG:4326; index `id`: ISO 3166-1 numeric code, or the name where a territory has none
     of its own; columns `name`, `geometry` (Polygon or MultiPolygon).
     """
-    return _countries(float(simplify)).copy()
+    chosen = [number for number in range(len(_items())) if within is None or _meets(number, within)]
+    frame = gpd.GeoDataFrame(
+        {
+            "id": [_ids()[number] for number in chosen],
+            "name": [_items()[number]["properties"]["name"] for number in chosen],
+        },
+        geometry=[_geometry(number, float(simplify)) for number in chosen],
+        crs="EPSG:4326",
+    )
+    return frame[~frame.is_empty].set_index("id")
+
+
+def _meets(number: int, box: tuple[float, float, float, float]) -> bool:
+    west, south, east, north = _bounds(number)
+    return west <= box[2] and east >= box[0] and south <= box[3] and north >= box[1]
 
 
 @cache
-def _countries(simplify: float) -> gpd.GeoDataFrame:
-    geometries = [_geometry(number, simplify) for number in range(len(_items()))]
-    names = [item["properties"]["name"] for item in _items()]
-    frame = gpd.GeoDataFrame({"id": _ids(), "name": names}, geometry=geometries, crs="EPSG:4326")
-    return frame[~frame.is_empty].set_index("id")
+def _bounds(number: int) -> tuple[float, float, float, float]:
+    item = _items()[number]
+    members = item["arcs"] if item["type"] == "MultiPolygon" else [item["arcs"]]
+    ends = [
+        (*arc.min(axis=0), *arc.max(axis=0))
+        for rings in members
+        for arc in (_arc(i if i >= 0 else ~i, 0.0) for i in rings[0])
+    ]
+    lowest, highest = np.min(ends, axis=0), np.max(ends, axis=0)
+    if lowest[0] < -180 or highest[2] > 180:  # across the antimeridian: anywhere
+        return -180.0, float(lowest[1]), 180.0, float(highest[3])
+    return float(lowest[0]), float(lowest[1]), float(highest[2]), float(highest[3])
 
 
 @cache
@@ -126,6 +151,7 @@ def _items() -> list[dict[str, Any]]:
     return _topology()["objects"]["countries"]["geometries"]  # type: ignore[no-any-return]
 
 
+@cache
 def _ids() -> list[str]:
     ids: dict[str, None] = {}
     for item in _items():
@@ -189,13 +215,12 @@ def _ring(indices: Iterable[int], simplify: float) -> NDArray[np.float64]:
 @cache
 def _arc(number: int, simplify: float) -> NDArray[np.float64]:
     """Decode a delta-encoded, quantised line that polygons share (TopoJSON specification, 2.1.3)."""
+    if simplify:
+        line = shapely.simplify(shapely.LineString(_arc(number, 0.0)), simplify, preserve_topology=False)
+        return np.asarray(shapely.get_coordinates(line))
     topology = _topology()
     line = np.cumsum(topology["arcs"][number], axis=0) * topology["transform"]["scale"]
-    line = _unwrapped(line + topology["transform"]["translate"])
-    if not simplify:
-        return line
-    simple = shapely.simplify(shapely.LineString(line), simplify, preserve_topology=False)
-    return np.asarray(shapely.get_coordinates(simple))
+    return _unwrapped(line + topology["transform"]["translate"])
 
 
 def _unwrapped(line: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,18 @@
 """What tests of several packages share."""
 
+from pathlib import Path
+
 import pytest
+
+
+@pytest.fixture(scope="session")
+def demo_archive(tmp_path_factory) -> Path:
+    """Path of a small demo archive: a quarter of a degree, one year, all products; not to be written to."""
+    from probav.demo import create_demo
+
+    path = tmp_path_factory.mktemp("demo") / "archive"
+    create_demo(path, progress=False, years=(2016,), size_degrees=0.25)
+    return path
 
 
 @pytest.fixture(scope="session")

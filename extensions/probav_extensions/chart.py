@@ -99,8 +99,7 @@ def _panels(series: xr.Dataset) -> tuple[list[tuple[str, list[tuple[str, xr.Data
         if len(zones) > _MAX_LINES:
             left_out.append(f"The first {_MAX_LINES} of {len(zones)} zones; all are in the dataset.")
         lines = [(name, series.isel(zone=i)) for i, name in enumerate(zones[:_MAX_LINES])]
-        title = lines[0][0] if len(lines) == 1 else ""
-        return [("" if title.isdecimal() else title, lines)], left_out  # a number given for want of a name
+        return [(_title(zones), lines)], left_out
     valid = series["valid"].sum(("zone", "time")).to_numpy()
     order = [int(i) for i in np.argsort(-valid, kind="stable")[:_MAX_LINES] if valid[i] > 0] or [0]
     if len(order) < (valid > 0).sum():
@@ -109,9 +108,17 @@ def _panels(series: xr.Dataset) -> tuple[list[tuple[str, list[tuple[str, xr.Data
         left_out.append(f"The first {_MAX_PANELS} of {len(zones)} zones; all are in the dataset.")
     classes = _names(series, "class", "class_name")
     return [
-        (name, [(classes[c], series.isel({"zone": z, "class": c})) for c in order])
+        (
+            name if len(zones) > 1 else _title(zones),
+            [(classes[c], series.isel({"zone": z, "class": c})) for c in order],
+        )
         for z, name in enumerate(zones[:_MAX_PANELS])
     ], left_out
+
+
+def _title(zones: list[str]) -> str:
+    """Return the name of an only zone, unless it is a number for want of a name."""
+    return zones[0] if len(zones) == 1 and not zones[0].isdecimal() else ""
 
 
 def _names(series: xr.Dataset, dim: str, coordinate: str) -> list[str]:

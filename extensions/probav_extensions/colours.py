@@ -15,8 +15,8 @@ GREY = "#8a8a8a"
 WEAK = "#e4e4e4"
 LAND = "#f2f0e9"
 SEA = "#dde8ee"
-BORDER = "#8c8577"
-AOI = "#d55e00"
+BORDER = "#555555"
+AOI = "#0b3fd6"  # seen on every step of the NDVI ramp
 
 
 def colormap(variable: Variable) -> tuple[Colormap, Normalize]:

@@ -28,6 +28,7 @@ _MAX_VERTICES = 500  # with more, a handle a vertex is no way to edit
 _BROWSER_DIGITS = 1e-6  # degrees: the browser rounds what passes through it
 _SCREEN = (800, 480)  # pixels, for the first zoom
 _WORLD = (-180.0, -60.0, 180.0, 75.0)
+_BELOW = "background"  # the pane below images, which lie below all lines of the ordinary one
 _HINT = "Draw a polygon or a rectangle with the buttons at the left."
 
 
@@ -45,7 +46,7 @@ class AoiMap(ipyleaflet.Map):  # type: ignore[misc]
     def __init__(self, aoi: Aoi | None = None, product: Product | None = None) -> None:
         held = tuple(product.footprint().total_bounds) if product is not None else None
         view = aoi.bounds if aoi is not None else held
-        area = outlines.neighbourhood(view) if view is not None else None
+        area = outlines.neighbourhood(view, margin=1.5) if view is not None else None
         self.overlay: Overlay | None = None
         if product is not None and area is not None:
             self.overlay = latest_image(product, area)
@@ -72,7 +73,9 @@ class AoiMap(ipyleaflet.Map):  # type: ignore[misc]
                 ipyleaflet.AttributionControl(position="bottomright", prefix="Natural Earth"),
                 ipyleaflet.WidgetControl(widget=self._status, position="topright"),
             ],
-            panes={"background": {"zIndex": 350}},
+            panes={_BELOW: {"zIndex": 350}},
+            zoom_control=False,
+            attribution_control=False,
             scroll_wheel_zoom=True,
             layout=ipywidgets.Layout(height=f"{_SCREEN[1]}px"),
         )
@@ -176,11 +179,12 @@ def _layers(area: outlines.Bounds | None, overlay: Overlay | None) -> list[ipyle
     """Sea and land in a pane below the image, borders above it."""
     sea = ipyleaflet.Rectangle(
         bounds=((-89, -540), (89, 540)), stroke=False, fill_color=SEA, fill_opacity=1.0,
-        pane="background", interactive=False,
+        pane=_BELOW,
     )  # fmt: skip
     land = ipyleaflet.GeoJSON(
-        data=outlines.world(area, lines=False), pane="background", name="land",
-        style={"stroke": False, "fillColor": LAND, "fillOpacity": 1, "interactive": False},
+        data=outlines.world(area, lines=False), name="land",
+        # the layer's own `pane` doesn't reach its features, a style does
+        style={"stroke": False, "fillColor": LAND, "fillOpacity": 1, "interactive": False, "pane": _BELOW},
     )  # fmt: skip
     borders = ipyleaflet.GeoJSON(
         data=outlines.world(area, lines=True), name="borders",

@@ -43,7 +43,7 @@ def world(area: Bounds | None, *, lines: bool) -> dict[str, Any]:
 
 
 def _countries(area: Bounds) -> gpd.GeoSeries:
-    return countries(simplify=_tolerance(area)).geometry
+    return countries(simplify=_tolerance(area), within=area).geometry
 
 
 def _within(shapes: gpd.GeoSeries, area: Bounds) -> gpd.GeoSeries:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from probav import Aoi
     from probav_extensions.overlay import Overlay
 
-_WIDTH = 6.4  # inches
+_WIDTH, _HEIGHT = 6.4, 4.8  # inches at most
 
 
 def map_figure(
@@ -45,7 +45,7 @@ def map_figure(
                 interpolation="nearest", aspect="auto", zorder=1.5,
             )  # fmt: skip
         if aoi is not None:
-            aoi.frame.geometry.plot(ax=axes, facecolor="#d55e0022", edgecolor=AOI, linewidth=1.4, zorder=4)
+            aoi.frame.geometry.plot(ax=axes, facecolor="#0b3fd61a", edgecolor=AOI, linewidth=1.4, zorder=4)
         frame(axes, area)
     return figure
 
@@ -78,7 +78,8 @@ def size(area: outlines.Bounds) -> tuple[float, float]:
     """Return width and height in inches of a map of an area."""
     west, south, east, north = area
     ratio = (north - south) / ((east - west) * max(math.cos(math.radians((south + north) / 2)), 0.1))
-    return _WIDTH, float(np.clip(_WIDTH * ratio, 2.0, 7.0))
+    width = min(_WIDTH, _HEIGHT / ratio)
+    return max(width, 3.0), max(width * ratio, 2.0)
 
 
 def _to_plate_carree(pixels: Any, south: float, north: float) -> Any:

@@ -62,7 +62,7 @@ def register(shell: InteractiveShell) -> None:
     magics = ProbavMagics(shell)
     shell.register_magics(magics)
 
-    @context_matcher(identifier="probav")
+    @context_matcher(identifier="probav")  # type: ignore[untyped-decorator]
     def matcher(context: CompletionContext) -> SimpleMatcherResult:
         return magics.complete(context)
 

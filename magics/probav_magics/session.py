@@ -53,14 +53,18 @@ class Session:
             else f"probav.open_archive(snapshot={self.pinned!r})"
         )
 
-    def product_for_drawing(self) -> Product | None:
-        """Return a product whose image helps to find one's way: an NDVI where there is one."""
+    def first_product(self) -> Product | None:
+        """Return the product to start with: an NDVI with a status map where there is one."""
         try:
             products = list(self.archive())
         except ProbavError:
             return None  # a map without an image is still a map
-        ndvi = [product for product in products if "NDVI" in product.variables]
-        return next(iter(ndvi or products), None)
+
+        def usefulness(product: Product) -> tuple[bool, bool, int]:
+            masks = {flag.variable for flag in product.definition.masks.values()}
+            return "NDVI" in product.variables, "SM" in masks & set(product.variables), len(product.times)
+
+        return max(products, key=usefulness, default=None)
 
     def area(self, text: str | None) -> tuple[Any, str]:
         """Return what an --aoi means, and the Python expression of it.

@@ -15,10 +15,10 @@ ROWS = 10
 def show_table(table: pd.DataFrame, note: str = "", *, rows: int = ROWS, index: bool = False) -> None:
     """Display the head of a table as HTML and text, with a note beneath it."""
     head = table.head(rows)
-    numbers: Any = {"float_format": lambda value: f"{value:.4g}", "na_rep": "–", "index": index}
+    numbers: Any = {"float_format": _number, "na_rep": "–", "index": index}
     more = f"{rows} of {len(table)} rows. " if len(table) > rows else ""
     caption = (more + note).strip()
-    html = head.to_html(border=0, **numbers) + (
+    html = f'<div style="white-space: nowrap">{head.to_html(border=0, **numbers)}</div>' + (
         f"<p><small>{_escaped(caption)}</small></p>" if caption else ""
     )
     text = head.to_string(**numbers) + (f"\n{caption}" if caption else "")
@@ -38,6 +38,10 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _escaped(text: str) -> str:

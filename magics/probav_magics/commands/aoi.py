@@ -81,7 +81,7 @@ class _Area(Command):
                     "choose another name."
                 ) from error
         named = options.product
-        product = session.archive()[named] if named else session.product_for_drawing()
+        product = session.archive()[named] if named else session.first_product()
         drawn = AoiMap(area, product)
         drawn.on_change(partial(_follow_map, session, options.name))
         session.maps[options.name] = drawn

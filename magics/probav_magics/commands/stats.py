@@ -49,7 +49,10 @@ class _Stats(Command):
             show_figure(timeseries_figure(series))
         name = options.out or "Keep the result with -o NAME"
         sizes = " × ".join(f"{count} {dim}{'' if count == 1 else 's'}" for dim, count in _sizes(series.sizes))
-        show_table(series_table(series), f"{name}: {sizes}; {size(progress.bytes)} read in {seconds:.1f} s.")
+        table = series_table(series)
+        if series.sizes["zone"] == 1:  # the same in every row
+            table = table.drop(columns=["zone", "name"], errors="ignore")
+        show_table(table, f"{name}: {sizes}; {size(progress.bytes)} read in {seconds:.1f} s.")
 
 
 def _sizes(sizes: object) -> list[tuple[str, int]]:

@@ -62,7 +62,7 @@ def _products(archive: Archive) -> list[str]:
 
 
 def _next(archive: Archive, session: Session) -> list[str]:
-    product = session.product_for_drawing()
+    product = session.first_product()
     if product is None:
         return ["  %probav --help"]
     area = next(iter(session.areas()), "aoi")
@@ -73,7 +73,7 @@ def _next(archive: Archive, session: Session) -> list[str]:
     year = product.times[-1].astype("datetime64[Y]")
     return [
         f"  %probav extent {product.id}   where and when there is data",
-        f"  %probav aoi {area}   draw an area on a map, into the variable {area}",
+        f"  %probav aoi {area}   draw an area on a map: the variable {area} is what the map shows",
         f"  %probav stats {product.id} --aoi {area} --time {year}{mask} -o ts",
         "  %probav --help   all commands; %probav stats --help   the options of one",
     ]
