@@ -72,6 +72,13 @@ def _storage(url: str) -> Any:
     )
 
 
+def _config() -> Any:
+    """Return Icechunk's configuration, without the manifests it would read ahead of any need for them."""
+    config = icechunk.RepositoryConfig.default()
+    config.manifest = icechunk.ManifestConfig(preload=icechunk.ManifestPreloadConfig(max_total_refs=0))
+    return config
+
+
 class Store:
     """One archive's repository at one snapshot.
 
@@ -97,7 +104,7 @@ class Store:
                 "fill one with `probav archive ingest`, or name another with $PROBAV_ARCHIVE."
             )
         try:
-            self._repository = icechunk.Repository.open(_storage(url))
+            self._repository = icechunk.Repository.open(_storage(url), config=_config())
         except icechunk.IcechunkError as error:
             raise ArchiveError(
                 f"{url} is no probav archive, or can't be read: {_first_line(error)}"
@@ -250,7 +257,7 @@ def writing(url: str, message: str, metadata: Mapping[str, Any]) -> Iterator[zar
     """
     with _lock(url):
         try:
-            session = icechunk.Repository.open(_storage(url)).writable_session("main")
+            session = icechunk.Repository.open(_storage(url), config=_config()).writable_session("main")
         except icechunk.IcechunkError as error:
             raise ArchiveError(f"Can't write to the archive {url}: {_first_line(error)}") from error
         try:
