@@ -50,9 +50,7 @@ class Variable:
     valid: tuple[float, float] | None = None  # of DNs, inclusive; what is outside holds no value
     kind: Kind = "continuous"
     flags: Mapping[int, str] = field(default_factory=dict)  # DNs that are codes, or the classes of a map
-    colours: Mapping[int, str] | Mapping[float, str] = field(
-        default_factory=dict
-    )  # DN -> colour: the ramp, or one per class
+    colours: Mapping[Any, str] = field(default_factory=dict)  # DN -> colour: the ramp, or one per class
 
     @property
     def unwritten(self) -> float:
