@@ -51,10 +51,8 @@ class Parser(options.Parser):
 
     def error(self, message: str) -> NoReturn:
         """Raise, with where to read more."""
-        raise QueryError(
-            f"{self.prog}: {message.rstrip('.')}. A value with blanks in it needs quotes; "
-            f"{self.prog} --help lists the options."
-        )
+        quotes = " A value with blanks in it needs quotes." if "no option or argument" in message else ""
+        raise QueryError(f"{self.prog}: {message.rstrip('.')}.{quotes} {self.prog} --help lists the options.")
 
     def options(self) -> dict[str, argparse.Action]:
         """Return all options and positional arguments by their names, dashes included."""

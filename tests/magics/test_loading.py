@@ -1,0 +1,107 @@
+"""What loading the extension costs, what Tab offers, how progress is shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+
+from probav_magics.progress import ProgressLine
+
+PRODUCT = "PROBAV_L3_S10_TOC_333M"
+
+
+def test_loading_the_extension_does_not_import_the_engine():
+    code = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell as S; "
+        "S.instance().run_line_magic('load_ext', 'probav_magics'); "
+        "heavy = ('probav', 'numba', 'geopandas', 'matplotlib.figure', 'ipyleaflet'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%probav st", {"stats", "status"}),
+        ("%%probav sta", {"stats", "status"}),
+        (f"%probav stats {PRODUCT[:5]}", {PRODUCT}),
+        (f"%probav stats {PRODUCT} --ma", {"--mask"}),
+        (f"%probav stats {PRODUCT} --engine ", {"auto", "local", "spark"}),
+        (f"%probav stats {PRODUCT} --mask cl", {"clear", "cloud"}),
+        (f"%probav stats {PRODUCT} --variable N", {"NDVI", "NIR"}),
+        (f"%probav stats {PRODUCT} --aoi fie", {"field"}),
+        ("x = 1\n%probav prod", {"products"}),
+    ],
+)
+def test_tab_offers_what_can_stand_there(run, shell, line, expected):
+    run("%probav aoi field --bbox 4 50 5 51 --quiet")
+    with provisionalcompleter():
+        offered = {completion.text for completion in shell.Completer.completions(line, len(line))}
+    assert expected <= offered
+    assert all(word.casefold().startswith(line.split()[-1].casefold()) for word in offered) or line.endswith(
+        " "
+    )
+
+
+def test_other_lines_complete_as_ever(run, shell):
+    with provisionalcompleter():
+        offered = {completion.text for completion in shell.Completer.completions("impo", 4)}
+    assert "import" in offered
+
+
+class Kernel:
+    """A shell with a kernel, as ProgressLine tells a notebook from a terminal."""
+
+    kernel = True
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """All that is displayed: (data, whether it replaces the line before)."""
+    shown = []
+
+    class Handle:
+        def update(self, data, raw):
+            assert raw
+            shown.append((data, True))
+
+    def publish(data, raw, display_id):
+        assert raw
+        assert display_id
+        shown.append((data, False))
+        return Handle()
+
+    monkeypatch.setattr("probav_magics.progress.publish", publish)
+    return shown
+
+
+def test_a_quick_query_shows_no_progress(displayed):
+    line = ProgressLine(Kernel())
+    for done in range(1, 5):
+        line(done, 4, done * 1000)
+    assert displayed == []
+    assert line.bytes == 4000
+
+
+def test_a_long_query_shows_one_line_that_ends_as_its_last_word(displayed, monkeypatch):
+    now = iter(range(0, 1000, 2))
+    monkeypatch.setattr("probav_magics.progress.time.monotonic", lambda: float(next(now)))
+    line = ProgressLine(Kernel())
+    for done in range(1, 5):
+        line(done, 4, done * 1_000_000)
+    assert [replaces for _, replaces in displayed] == [False, True, True, True]
+    assert all(set(data) == {"text/plain"} for data, _ in displayed)
+    assert "left" in displayed[0][0]["text/plain"]
+    assert "100%  4 of 4 tasks, 4.0 MB read" in displayed[-1][0]["text/plain"]
+
+
+def test_quiet_is_quiet(displayed, monkeypatch):
+    monkeypatch.setattr("probav_magics.progress._PATIENCE", 0)
+    line = ProgressLine(Kernel(), quiet=True)
+    line(1, 2, 5)
+    assert displayed == []
