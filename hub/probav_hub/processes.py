@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -37,7 +38,9 @@ def stoppable() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else it was started with nohup
+        signals.append(signal.SIGHUP)
     before = {each: signal.signal(each, stop) for each in signals}
     try:
         yield
@@ -56,8 +59,14 @@ class Hub:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock = open(Path(settings.state, "lock"), "w")  # held until the context ends
 
     def __enter__(self) -> Hub:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            url = Settings.load(self.settings.file).url
+            raise HubError(f"Your hub runs already, at {url}: use it, or stop it first.") from None
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.settings.save()
         parent = os.getpid()
@@ -93,6 +102,7 @@ class Hub:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     end(process)
             psutil.wait_procs(left, timeout=5)
+        self._lock.close()
 
     def wait_until_ready(self) -> None:
         """Return when the hub answers through its proxy.

@@ -13,7 +13,7 @@ from pathlib import Path
 from probav_hub.errors import HubError
 from probav_hub.settings import writable
 
-LOCKED = Path(__file__).with_name("proxy")  # package.json and package-lock.json
+LOCKED = Path(__file__).with_name("npm")  # package.json and package-lock.json
 OLDEST_NODE = 20
 SCRIPT = Path("node_modules", "configurable-http-proxy", "bin", "configurable-http-proxy")
 

@@ -100,6 +100,6 @@ class Settings:
             json.dump(asdict(self), file, indent=1)
 
     @classmethod
-    def load(cls) -> Settings:
-        """Read the settings that the environment variable names."""
-        return cls(**json.loads(Path(os.environ[VARIABLE]).read_text()))
+    def load(cls, file: Path | None = None) -> Settings:
+        """Read saved settings: those of a file, or of the one the environment names."""
+        return cls(**json.loads((file or Path(os.environ[VARIABLE])).read_text()))

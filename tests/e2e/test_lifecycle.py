@@ -126,6 +126,13 @@ def test_a_home_that_cannot_be_written(run_hub_command, tmp_path):
     assert f"Cannot write to {home}/probav" in said
 
 
+def test_a_second_hub_of_the_same_user(run_hub_command, hub):
+    changes = {"XDG_DATA_HOME": str(hub.data)}
+    said = one_sentence(run_hub_command("up", "--port", str(free_ports(1)[0]), changes=changes))
+    assert f"Your hub runs already, at {hub.url}: use it, or stop it first." in said
+    hub.log_in()
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http"])
 def test_a_port_that_is_none(run_hub_command, port):
     done = run_hub_command("up", "--port", port)
