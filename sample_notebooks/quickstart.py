@@ -32,8 +32,9 @@
 import probav
 
 archive = probav.open_archive()
-with_ndvi = [product.id for product in archive if "NDVI" in product.variables] or archive.ids
-product = "PROBAV_L3_S10_TOC_333M" if "PROBAV_L3_S10_TOC_333M" in with_ndvi else with_ndvi[0]
+ids = [product.id for product in archive if "NDVI" in product.variables]
+ids = ids or [product.id for product in archive if product.definition.role != "landcover"]
+product = "PROBAV_L3_S10_TOC_333M" if "PROBAV_L3_S10_TOC_333M" in ids else ids[0]
 product
 
 # %%
@@ -54,18 +55,6 @@ west, south, east, north = west + width, south + height, east - width, north - h
 # %probav aoi --bbox {west} {south} {east} {north}
 
 # %% [markdown]
-# ## Pixels
-#
-# One date, as an `xarray.Dataset` in physical units, in the middle of the period.
-
-# %%
-dates = archive[product].times
-date = dates[len(dates) // 2]
-
-# %%
-# %probav load {product} --aoi aoi --time {date} -o pixels
-
-# %% [markdown]
 # ## Statistics over time
 #
 # The mask decides which pixels count: those that were clear and are land, where the product can tell. What
@@ -82,6 +71,17 @@ option = f'--mask "{mask}"' if mask else ""
 # %% [markdown]
 # `ts` is an `xarray.Dataset`; `ts.to_dataframe()` makes a table of it.
 #
+# ## Pixels
+#
+# The date with the most valid pixels, in physical units.
+
+# %%
+date = str(ts["valid_fraction"].isel(zone=0).idxmax("time").to_numpy())[:10]
+
+# %%
+# %probav load {product} --aoi aoi --time {date} {option} -o pixels
+
+# %% [markdown]
 # ## The same in Python, by land cover
 #
 # A magic is one call of the engine; `%probav stats ... --code` prints it. Where the archive holds a land cover
@@ -102,4 +102,6 @@ if archive.by_role("landcover") is not None:
 # %% tags=["result"]
 table = series_table(ts)[["date", "mean", "valid", "valid_fraction"]]
 digits = {"mean": "{:.4f}", "valid": "{:.1f}", "valid_fraction": "{:.4f}"}
-print(table.to_string(index=False, na_rep="–", formatters={name: form.format for name, form in digits.items()}))
+print(
+    table.to_string(index=False, na_rep="–", formatters={name: form.format for name, form in digits.items()})
+)

@@ -27,8 +27,6 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "lines.linewidth": 1.5,
-    "savefig.dpi": 200,
-    "svg.fonttype": "none",
 }
 _SCREEN_DPI = 100
 _NOTE_LETTERS = 18  # of a note, per inch
