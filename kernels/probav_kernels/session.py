@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from probav_kernels.environment import target
+from probav_kernels.interrupt import cancel_jobs_on_interrupt
 from probav_kernels.java import find_java
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class LazySpark:
         sys.stdout.flush()
         began = time.monotonic()
         session: SparkSession = _session_class().builder.getOrCreate()
+        cancel_jobs_on_interrupt()
         sys.stdout.write(f"{time.monotonic() - began:.0f} s\n")
         return session
 
