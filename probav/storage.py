@@ -164,9 +164,8 @@ def _lock(url: str) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout as error:
-        raise ArchiveError(
-            f"Another process has been writing to {path} for over {LOCK_SECONDS} s; wait for it, or stop it."
-        ) from error
+        words = f"Another process has been writing to {path} for over {LOCK_SECONDS} s"
+        raise ArchiveError(f"{words}; wait for it, or stop it.") from error
     except OSError as error:
         raise ArchiveError(f"Can't lock {path} for writing: {error}.") from error
     try:
@@ -210,6 +209,7 @@ def create(url: str, *, missing_only: bool = False) -> bool:
                 _create(_storage(url))
                 return True
             beside = path.with_name(f".{path.name}.{os.getpid()}")
+            beside.mkdir()
             try:
                 _create(icechunk.local_filesystem_storage(str(beside)))
                 beside.rename(path)
