@@ -185,16 +185,10 @@ def exists(url: str) -> bool:
 def create(url: str, *, missing_only: bool = False) -> bool:
     """Make an empty archive, whole or not at all; return whether one was made.
 
-    Parameters
-    ----------
-    url : str
-    missing_only : bool
-        Leave what is there alone instead of refusing.
-
     Raises
     ------
     ArchiveError
-        If there is something at `url` already, or it can't be written.
+        If it can't be written, or (unless `missing_only`) there is something at `url` already.
     """
     path = local_path(url)
     try:
@@ -299,11 +293,9 @@ def create_group(root: zarr.Group, definition: ProductDefinition, grid: Grid) ->
         },
     )  # fmt: skip
     crs = CRS(grid.crs)
-    names = (
-        ("longitude", "latitude")
-        if crs.is_geographic
-        else ("projection_x_coordinate", "projection_y_coordinate")
-    )
+    names = ["projection_x_coordinate", "projection_y_coordinate"]
+    if crs.is_geographic:
+        names = ["longitude", "latitude"]
     units = "degrees_{}" if crs.is_geographic else "m"
     for name, values, standard, side in (
         ("x", grid.xs(), names[0], "east"),
