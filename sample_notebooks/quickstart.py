@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Quickstart
 #
-# From an archive of satellite images to a time series of an area, in a few lines. The notebook takes whatever
-# archive it finds: `$PROBAV_ARCHIVE`, else the demo archive. Run it cell by cell with Shift+Enter, in the kernel
-# "PROBA-V (Python)"; in another one begin with `%load_ext probav_magics`.
+# From an archive of satellite images to a time series of an area, in a few lines. The notebook takes
+# whatever archive it finds: `$PROBAV_ARCHIVE`, else the demo archive. Run it cell by cell with
+# Shift+Enter, in the kernel "PROBA-V (Python)"; in another one begin with `%load_ext probav_magics`.
 
 # %%
 # %probav
@@ -84,8 +84,8 @@ date = str(ts["valid_fraction"].isel(zone=0).idxmax("time").to_numpy())[:10]
 # %% [markdown]
 # ## The same in Python, by land cover
 #
-# A magic is one call of the engine; `%probav stats ... --code` prints it. Where the archive holds a land cover
-# map, each class gets a line of its own.
+# A magic is one call of the engine; `%probav stats ... --code` prints it. Where the archive holds a land
+# cover map, each class gets a line of its own.
 
 # %%
 from probav_extensions import series_table, timeseries_figure
