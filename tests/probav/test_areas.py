@@ -104,7 +104,7 @@ def test_every_file_keeps_ids_names_and_attributes(fields, tmp_path, kind, give)
 
 
 @pytest.mark.parametrize("kind", ["kml", "kmz"])
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:The .generic. unit for NumPy timedelta:DeprecationWarning")
 def test_kml_gives_the_placemarks_of_all_its_folders(tmp_path, kind):
     path = tmp_path / f"fields.{kind}"
     if kind == "kml":
