@@ -171,30 +171,24 @@ class _Pixels(BackendArray):
         self.dtype = np.dtype("float32") if self._scaled else np.dtype(variable.dtype)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
+        if isinstance(key, indexing.VectorizedIndexer):
+            support = indexing.IndexingSupport.OUTER
+            return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+        return self._read(key.tuple)
 
-    def _read(self, key: tuple[int | slice, ...]) -> Any:
-        """Read the box around a key of integers and slices, then take the key out of it."""
-        wanted = [
-            range(size)[item] if isinstance(item, slice) else range(item, item + 1)
-            for item, size in zip(key, self.shape, strict=True)
-        ]
-        if not all(wanted):
-            return np.empty(
-                [len(item) for item, k in zip(wanted, key, strict=True) if isinstance(k, slice)], self.dtype
-            )
-        low = [min(item) for item in wanted]
-        high = [max(item) + 1 for item in wanted]
-        dates = self._dates[list(wanted[0])]
+    def _read(self, key: tuple[Any, ...]) -> Any:
+        """Read the box around a key of integers, slices and arrays, then take the key out of it."""
+        wanted = [_positions(item, size) for item, size in zip(key, self.shape, strict=True)]
+        kept = [isinstance(item, slice | np.ndarray) for item in key]  # an integer drops its axis
+        if not all(map(len, wanted)):
+            return np.empty([len(item) for item, keep in zip(wanted, kept, strict=True) if keep], self.dtype)
+        low = [int(item.min()) for item in wanted]
+        high = [int(item.max()) + 1 for item in wanted]
         rows = slice(self._rows.start + low[1], self._rows.start + high[1])
         columns = slice(self._columns.start + low[2], self._columns.start + high[2])
-        box = self._box(dates, rows, columns, slice(low[1], high[1]), slice(low[2], high[2]))
-        inner = tuple(
-            np.asarray(item) - start if isinstance(k, slice) else 0
-            for item, start, k in zip(wanted[1:], low[1:], key[1:], strict=True)
-        )
-        taken = box[:, inner[0]][..., inner[1]]
-        return taken if isinstance(key[0], slice) else taken[0]
+        box = self._box(self._dates[wanted[0]], rows, columns, slice(low[1], high[1]), slice(low[2], high[2]))
+        taken = box[:, wanted[1] - low[1]][:, :, wanted[2] - low[2]]
+        return taken[tuple(slice(None) if keep else 0 for keep in kept)]
 
     def _box(self, dates: NDArray[np.intp], rows: slice, columns: slice, y: slice, x: slice) -> NDArray[Any]:
         dn = self._stored(self._variable.name, dates, rows, columns)
@@ -221,3 +215,8 @@ class _Pixels(BackendArray):
         days = self._product.times[dates]
         layers, which = sample(other, layer.variable, self._product.grid, rows, columns, days)
         return layers[which]
+
+
+def _positions(item: Any, size: int) -> NDArray[np.intp]:
+    """Positions on an axis that an integer, a slice or an array of integers means."""
+    return np.atleast_1d(np.arange(size)[item])

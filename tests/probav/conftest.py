@@ -36,7 +36,7 @@ WINDOWS = {
 }
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """The archive, and what its sources hold.
 
