@@ -115,7 +115,7 @@ def test_a_mask_of_another_grid_and_of_the_values_themselves(world, product):
 
 def test_a_mask_of_rain_takes_the_dekad_of_each_date(world, product):
     loaded = product.load(time="2015-02", mask="rainfall > 40").NDVI
-    one, other = world.transforms[S10], world.transforms[RAIN]
+    other = world.transforms[RAIN]
     columns = np.floor((loaded.x.values - other.c) / other.a + 1e-6).astype(int)
     rows = np.floor((loaded.y.values - other.f) / other.e + 1e-6).astype(int)
     rain = world.arrays[RAIN]["RAINFALL"][3:6][:, rows][:, :, columns]
