@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from probav_hub import prepare
 from probav_hub.errors import HubError
 from probav_hub.homes import read
-from probav_hub.processes import Hub, local_requests
+from probav_hub.processes import Hub, last_line, local_requests
 from probav_hub.remote_kernel import RemoteKernel
 from probav_hub.settings import Settings, data_folder, writable
 
@@ -55,7 +55,7 @@ def run(
     if not sample.is_file():
         raise HubError(f"There is no sample notebook {sample}: name its folder with --notebooks.")
     results = writable(data_folder() / "demo" / f"{datetime.now():%Y-%m-%dT%H-%M-%S}")
-    state, token = results / "hub", secrets.token_urlsafe(24)
+    state, token, failure = results / "hub", secrets.token_urlsafe(24), ""
     try:
         archive = get_archive(source, results)
         settings = prepare.settings(state=state, port=None, archive=archive, notebooks=None, token=token)
@@ -68,13 +68,16 @@ def run(
             try:
                 with RemoteKernel(http, server, KERNEL) as kernel:
                     kernel.run(notebook, lambda number, count: say(f"cell {number} of {count}"))
+            except CellExecutionError as error:
+                failure = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
             finally:
                 written = save(notebook, results, name)
-    except CellExecutionError as error:
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-        raise HubError(f"A cell of {name} failed; see {results / name}.ipynb\n{plain}") from None
+        shutil.rmtree(state)  # when the hub itself fails its log stays
     finally:
-        shutil.rmtree(state, ignore_errors=True)
+        if not any(results.iterdir()):
+            results.rmdir()
+    if failure:
+        raise HubError(f"A cell of {name} failed; see {written[0]}\n{failure}")
     return result(notebook), written
 
 
@@ -104,7 +107,7 @@ def spawn(http: requests.Session, settings: Settings, user: str) -> str:
         if not model["pending"]:
             break
         time.sleep(0.3)
-    raise HubError(f"The server of {user} did not start: {settings.log.read_text()[-2000:]}")
+    raise HubError(f"The server of {user} did not start: {last_line(settings.log)} (see {settings.log})")
 
 
 def save(notebook: nbformat.NotebookNode, results: Path, name: str) -> list[Path]:
