@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from tqdm import tqdm
 import probav
 from probav import options, storage
 from probav.archive import Progress
-from probav.errors import ProbavError
+from probav.errors import ProbavError, QueryError
 
 _AOI_HELP = "file, place name, WKT or GeoJSON; W,S,E,N in degrees"
 
@@ -28,7 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.print_help()
             return 0
         parsed.run(parsed)
-    except ProbavError as error:
+        sys.stdout.flush()
+    except QueryError as error:  # the parser's begin with the command
+        print(error if str(error).startswith("probav") else f"probav: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read the output (head) has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ProbavError, OSError) as error:
         print(f"probav: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any, NoReturn
 
 from probav.coverage import RULES
@@ -22,13 +23,15 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Formatter, **kwargs})
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # -5,40,3,44 is a box, no option
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse arguments; an unknown option is answered with near ones."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = [option for action in self._actions for option in action.option_strings]
-            self.error(f"there is no option or argument {unknown[0]!r}.{did_you_mean(unknown[0], known)}")
+            first = unknown[0].split("=")[0]
+            self.error(f"there is no option or argument {first!r}.{did_you_mean(first, known)}")
         return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
