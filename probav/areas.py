@@ -292,7 +292,8 @@ def _checked(frame: gpd.GeoDataFrame, repair: bool) -> gpd.GeoDataFrame:
                     "Draw it again without the crossing, or pass repair=True to split it there."
                 )
             shape = _polygons(shapely.make_valid(shape))
-        shapes.append(_within_180(shapely.force_2d(shape)))
+        # the outer edges of global grids lie half a pixel beyond 180 degrees: their boxes stay whole
+        shapes.append(_within_180(shapely.force_2d(shape), 180.01))
     return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=CRS))
 
 
@@ -302,10 +303,10 @@ def _polygons(shape: BaseGeometry) -> BaseGeometry:
     return shapely.union_all(parts[shapely.get_dimensions(parts) == shapely.get_dimensions(shape)])
 
 
-def _within_180(shape: BaseGeometry) -> BaseGeometry:
+def _within_180(shape: BaseGeometry, limit: float = 180.0) -> BaseGeometry:
     """Bring what lies beyond 180 degrees back into range: a map that was turned round gives such areas."""
     west, _, east, _ = shape.bounds
-    if west > -180.01 and east < 180.01:  # the outer edges of global grids lie half a pixel beyond
+    if west >= -limit and east <= limit:
         return shape
     parts = []
     for turn in (-360, 0, 360):
