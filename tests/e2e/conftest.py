@@ -95,9 +95,10 @@ class RunningHub:
         return http
 
     def start_server(self, http: requests.Session) -> str:
-        """Start the user's server and return its address."""
+        """Start the user's server, unless it runs, and return its address."""
         api = f"{self.url}/hub/api/users/{self.user}"
-        http.post(f"{api}/server", timeout=180).raise_for_status()
+        if not http.get(api, timeout=30).json()["servers"]:
+            http.post(f"{api}/server", timeout=180).raise_for_status()
         wait_for(
             lambda: http.get(api, timeout=30).json()["servers"].get("", {}).get("ready"),
             180,
