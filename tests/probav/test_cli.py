@@ -177,6 +177,14 @@ def test_ingest_of_files_whose_names_say_nothing(succeed, run, world, tmp_path, 
     assert "1 taken in" in succeed(*arguments, "--date", "2015-05-21")
 
 
+def test_create_demo_leaves_alone_what_is_no_demo_archive(run, world):
+    before = world.archive.snapshot
+    code, out, errors = run("archive", "create-demo", world.url)
+    assert (code, out) == (2, "")
+    assert errors.startswith(f"probav: At {world.url} there is something that is no demo archive")
+    assert probav.open_archive(world.url).snapshot == before
+
+
 # --- mistakes -----------------------------------------------------------------------------------------------
 
 
