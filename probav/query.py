@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from probav.archive import Archive, open_archive
 from probav.chunks import ChunkReader
 from probav.coverage import ONE, Coverage
-from probav.errors import QueryError
+from probav.errors import QueryError, UnknownNameError, did_you_mean
 from probav.histogram import BINS, Partial, code_table, count_codes, count_entries, count_values
 from probav.masks import Layer, parse_mask
 from probav.pixels import Pixels
@@ -187,7 +187,11 @@ def stratum(by: str, archive: Archive, product: str) -> Layer:
             layer, found = Layer(own.id, name), variable
             break
     else:
-        other = archive.by_role(by.casefold()) or archive[by]
+        other = archive.by_role(by.casefold()) or (archive[by] if by in archive else None)
+        if other is None:
+            roles = [item.definition.role for item in archive if item.definition.role]
+            choices = [*own.variables, *archive.ids, *roles]
+            raise UnknownNameError(f"There is no layer by={by!r} in the archive.{did_you_mean(by, choices)}")
         found = other.variables[other.definition.default]
         layer = Layer(other.id, found.name)
     if found.kind == "continuous" or found.dtype != "uint8":

@@ -160,7 +160,7 @@ def _lock(url: str) -> Iterator[None]:
     if path is None:  # object stores have conditional writes
         yield
         return
-    lock = filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
+    lock = filelock.FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=0o664)  # a group may share it
     try:
         lock.acquire()
     except filelock.Timeout as error:

@@ -340,7 +340,7 @@ def test_estimate_counts_chunks_and_pixels(world, s10, zones):
         ({"mask": "ndvi"}, MaskError, "compare it"),
         ({"variable": "NDVY"}, UnknownNameError, "Did you mean 'NDVI'"),
         ({"variable": "SM"}, QueryError, "no quantity"),
-        ({"by": "landcovr"}, UnknownNameError, "holds no product 'landcovr'"),
+        ({"by": "landcovr"}, UnknownNameError, "Did you mean 'landcover'"),
         ({"by": "ndvi"}, QueryError, "has no classes"),
         ({"reducers": ("mean", "p101")}, QueryError, "p101"),
         ({"coverage": "center"}, QueryError, "Did you mean 'centre'"),
