@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 import requests
 
 from probav_hub.errors import HubError
