@@ -23,5 +23,19 @@ def _cancel_jobs(number: int, frame: FrameType | None) -> None:
     module: Any = sys.modules.get("pyspark.core.context")
     context: Any = module and module.SparkContext._active_spark_context
     if context is not None:  # in a thread: this one may be waiting for an answer on its connection to the JVM
+        _abandon_connection(context)
         threading.Thread(target=context.cancelAllJobs).start()
     raise KeyboardInterrupt
+
+
+def _abandon_connection(context: Any) -> None:
+    """Let this thread's next call of the JVM open a connection of its own.
+
+    Py4J, interrupted in a call, asks the JVM to shut the sockets of all threads, and for a moment those that
+    are being opened end, too: one interrupt in six then showed a Py4JNetworkError. It leaves a connection
+    without a socket alone, and the abandoned socket closes with its last reference.
+    """
+    find = getattr(context._gateway._gateway_client, "get_thread_connection", None)
+    connection = find and find()
+    if connection is not None:
+        connection.socket = None
