@@ -14,6 +14,7 @@ from probav import storage
 from probav.errors import ArchiveError
 from probav.grid import Grid
 from probav.products import get_product
+from probav.storage import location
 
 S10, COVER, RAIN, NDVI300 = "PROBAV_L3_S10_TOC_333M", "CGLS_LC100_V3", "CHIRPS_V2_DEKAD", "CGLS_NDVI300_V1"
 
@@ -245,7 +246,7 @@ def test_a_change_of_nothing_makes_no_snapshot(world, tmp_path):
 
 def test_writers_wait_for_each_other_and_say_so_when_it_takes_too_long(world, tmp_path, monkeypatch):
     url = world.copy(tmp_path)
-    monkeypatch.setattr(storage, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(location, "LOCK_SECONDS", 0.2)
     with storage.writing(url, "first", {}):
         with pytest.raises(ArchiveError, match=r"Another process has been writing to .*copy for over 0\.2 s"):
             probav.open_archive(url).tag("second")

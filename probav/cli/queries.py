@@ -1,0 +1,93 @@
+"""`probav products|extent|stats|estimate|load`: the queries of the magics."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import probav
+from probav import options
+from probav.cli.terminal import add_archive, bar, command, show
+
+_AOI_HELP = "file, place name, WKT or GeoJSON; W,S,E,N in degrees"
+
+
+def add(commands: Any) -> None:
+    """Declare the commands."""
+    products = command(commands, "products", _products, "list the products of an archive")
+    products.add_argument(
+        "pattern", nargs="?", metavar="PATTERN", help="only ids or titles that contain this"
+    )
+    extent = command(commands, "extent", _extent, "show where and when the archive holds a product")
+    options.add_product(extent)
+    stats = command(commands, "stats", _stats, "masked statistics of an area over time, as CSV")
+    options.add_statistics(stats, aoi_help=_AOI_HELP)
+    estimate = command(commands, "estimate", _estimate, "what a `stats` would read and cost")
+    options.add_statistics(estimate, aoi_help=_AOI_HELP)
+    load = command(commands, "load", _load, "write the pixels of an area to a netCDF file")
+    options.add_query(load, aoi_help=_AOI_HELP)
+    for own in (products, extent, stats, estimate, load):
+        add_archive(own)
+    for own, required in ((stats, False), (load, True)):
+        own.add_argument("--output", "-o", metavar="FILE", type=Path, required=required, help="file to write")
+
+
+def _products(parsed: argparse.Namespace) -> None:
+    table = probav.open_archive(parsed.archive).products
+    if parsed.pattern:
+        wanted = parsed.pattern.casefold()
+        found = [
+            wanted in f"{name} {title}".casefold()
+            for name, title in zip(table.index, table["title"], strict=True)
+        ]
+        table = table[found]
+    show(table)
+
+
+def _extent(parsed: argparse.Namespace) -> None:
+    product = probav.open_archive(parsed.archive)[parsed.product]
+    print(product.extent)
+    show(pd.DataFrame(product.footprint().drop(columns="geometry")).set_index("tile"))
+
+
+def _aoi(text: str | None) -> Any:
+    if text is None:
+        raise probav.errors.AoiError(f"--aoi is missing: {_AOI_HELP}.")
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return probav.aoi(text)
+    return probav.aoi(numbers)
+
+
+def _stats(parsed: argparse.Namespace) -> None:
+    product = probav.open_archive(parsed.archive)[parsed.product]
+    shown, progress = bar("stats")
+    with shown:
+        result = product.statistics(
+            _aoi(parsed.aoi), progress=progress, **options.statistics_arguments(parsed)
+        )
+    table = result.to_dataframe().drop(columns="geometry").reset_index()
+    if parsed.output is None:
+        table.to_csv(sys.stdout, index=False)
+    else:
+        table.to_csv(parsed.output, index=False)
+        print(f"{len(table)} rows in {parsed.output}")
+
+
+def _estimate(parsed: argparse.Namespace) -> None:
+    product = probav.open_archive(parsed.archive)[parsed.product]
+    arguments = options.statistics_arguments(parsed)
+    arguments.pop("reducers", None)
+    print(product.estimate(_aoi(parsed.aoi), **arguments))
+
+
+def _load(parsed: argparse.Namespace) -> None:
+    product = probav.open_archive(parsed.archive)[parsed.product]
+    pixels = product.load(None if parsed.aoi is None else _aoi(parsed.aoi), **options.load_arguments(parsed))
+    pixels.to_netcdf(parsed.output, engine="h5netcdf")
+    print(f"{dict(pixels.sizes)} in {parsed.output}")
