@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import calendar
 from datetime import date
 
 import numpy as np
 
 from probav.errors import SourceError
-from probav.products import ProductDefinition
-
-# first days of the month; the last period of a month runs to the month's end
-_STARTS = {"five-day": (1, 6, 11, 16, 21, 26), "dekad": (1, 11, 21)}
+from probav.products import DateRule, ProductDefinition, period_end, period_start
 
 
 def day_of(digits: str) -> date:
@@ -28,14 +24,14 @@ def day_of(digits: str) -> date:
         raise SourceError(f"{digits} is no date: {error}") from None
 
 
-def label(day: date, product: ProductDefinition, position: str | None = None) -> np.datetime64:
+def label(day: date, product: ProductDefinition, position: DateRule | None = None) -> np.datetime64:
     """First day of the period of `product` that a file dates with `day`.
 
     Parameters
     ----------
     day : date
     product : ProductDefinition
-    position : "first" or "last", optional
+    position : "first", "last" or "within", optional
         Which day of its period `day` is; default: as the product's names have it.
 
     Returns
@@ -48,18 +44,12 @@ def label(day: date, product: ProductDefinition, position: str | None = None) ->
         If no period of the product starts (ends) on that day.
     """
     position = position or product.date_in_name
-    if product.cadence == "day":
-        return np.datetime64(day, "D")
-    if product.cadence == "year":
-        if (day.month, day.day) != (1, 1):
-            raise SourceError(f"{day} starts no period of {product.id}; expected the first of January")
-        return np.datetime64(day, "D")
-    starts = _STARTS[product.cadence]
-    ends = (*(start - 1 for start in starts[1:]), calendar.monthrange(day.year, day.month)[1])
-    days = starts if position == "first" else ends
-    if day.day not in days:
+    given = np.datetime64(day, "D")
+    first = np.datetime64(period_start(given, product.cadence).item(), "D")
+    last = np.datetime64(period_end(given, product.cadence).item(), "D") - 1
+    if position != "within" and given != (first if position == "first" else last):
         does = "starts" if position == "first" else "ends"
         raise SourceError(
-            f"{day} {does} no period of {product.id}; expected day {', '.join(map(str, days))} of the month"
+            f"{day} {does} no period of {product.id}; the {product.cadence} around it is {first} to {last}"
         )
-    return np.datetime64(day.replace(day=starts[days.index(day.day)]), "D")
+    return first
