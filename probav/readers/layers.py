@@ -16,7 +16,11 @@ from probav.grid import TILE_DEGREES, Grid, tile_offset
 from probav.products import ProductDefinition, Variable
 
 _INTEGERS = ("uint8", "int16", "uint16")
+_ANY_INTEGERS = (*_INTEGERS, "int8", "int32", "uint32")
 _FLOATS = ("float32", "float64")
+# global land cover at 100 m has half as many; a header that claims more is damaged
+_MOST_PIXELS = 10**11
+_WIDEST = 10**6
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,24 @@ class Layer:
     path: Path
     shape: tuple[int, int]
     rows: Callable[[int, int], NDArray[np.generic]]
+    place: str | int | None = None  # dataset of an HDF5 file, band of a GeoTIFF; None where neither
+
+
+def bounded(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the shape (height, width) a header claims, before anything is made of that size.
+
+    Raises
+    ------
+    SourceError
+        If no product is of that size.
+    """
+    height, width = shape
+    if height < 1 or not 1 <= width <= _WIDEST or height * width > _MOST_PIXELS:
+        raise SourceError(
+            f"claims {height} x {width} pixels; expected 1 to {_WIDEST:,} columns and at most "
+            f"{_MOST_PIXELS:,} pixels"
+        )
+    return height, width
 
 
 @contextmanager
@@ -53,6 +75,7 @@ def as_found(
     scale: float | None = None,
     offset: float | None = None,
     nodata: float | None = None,
+    valid: tuple[float, float] | None = None,
     flags: Mapping[int, str] | None = None,
 ) -> Variable:
     """Return a variable as a file holds it.
@@ -65,40 +88,67 @@ def as_found(
     scale, offset : float, optional
         As a multiplier (physical = scale * DN + offset); None where the file is silent.
     nodata : float, optional
+    valid : pair of float, optional
+        Valid stored numbers, both included; counts where the table leaves the variable to the file.
     flags : mapping, optional
         DN -> meaning, as the file has them; the table's own names win.
 
     Returns
     -------
     Variable
-        Stored numbers keep the table's scale; floats in place of stored numbers are physical values
-        (scale 1, offset 0).
+        Stored numbers keep the table's scale, unless the table leaves it to the file; floats in place of
+        stored numbers are physical values (scale 1, offset 0).
 
     Raises
     ------
     SourceError
         If the file contradicts the table: another scale, a type that can't hold the values, a no-data
-        value among the valid ones.
+        value among the valid ones; or if it is silent of a scale that the table leaves to it.
     """
     if dtype.name in _FLOATS and np.dtype(table.dtype).kind != "f":
         return _physical(table, dtype, scale, offset, nodata)
-    allowed = _FLOATS if np.dtype(table.dtype).kind == "f" else _INTEGERS
+    allowed: tuple[str, ...] = _FLOATS if np.dtype(table.dtype).kind == "f" else (*_INTEGERS, table.dtype)
+    if table.from_file and dtype.kind in "iu":
+        allowed = _ANY_INTEGERS
     if dtype.name not in allowed:
         raise SourceError(f"{table.name} has the type {dtype.name}; expected {' or '.join(allowed)}")
-    check_scale(table, scale, offset)
+    if table.from_file:
+        table = _told(table, scale, offset, valid)
+    else:
+        check_scale(table, scale, offset)
     if nodata is None:
-        nodata = table.nodata
+        nodata = math.nan if dtype.kind == "f" and table.nodata is None else table.nodata
     if nodata is not None and dtype.kind != "f":
         limits = np.iinfo(dtype.name)
         if not (limits.min <= nodata <= limits.max and nodata == int(nodata)):
             raise SourceError(f"{table.name} has the type {dtype.name}, which can't hold no-data {nodata:g}")
-    if table.valid and nodata is not None and table.valid[0] <= nodata <= table.valid[1]:
-        raise SourceError(f"{table.name} has the no-data value {nodata:g}, which is a valid value "
-                          f"({table.valid[0]:g} to {table.valid[1]:g})")  # fmt: skip
+    low, high = table.valid or (math.inf, -math.inf)
+    if nodata is not None and not table.from_file and low <= nodata <= high:
+        raise SourceError(
+            f"{table.name} has the no-data value {nodata:g}, which is a valid value ({low:g} to {high:g})"
+        )
     found = table.found(dtype=dtype.name, nodata=nodata, flags={**(flags or {}), **table.flags})
     if table.name == "TIME" and dtype.name == "uint8":  # products of before June 2014
         return found.found(long_name="Day in the synthesis period", units="d")
     return found
+
+
+def _told(
+    table: Variable, scale: float | None, offset: float | None, valid: tuple[float, float] | None
+) -> Variable:
+    """Return a variable of which the table knows only the meaning, with the numbers a file gives."""
+    table = table.found(valid=valid or table.valid)
+    if table.kind != "continuous":
+        return table
+    if scale is None and offset is None and (table.scale, table.offset) != (1.0, 0.0):
+        raise SourceError(
+            f"{table.name} has no scale and offset, which only the file can tell; write the producer's "
+            f"scale_factor and add_offset into it (presumably {table.scale:g} and {table.offset:g})"
+        )
+    scale, offset = 1.0 if scale is None else scale, 0.0 if offset is None else offset
+    if scale == 0 or not (math.isfinite(scale) and math.isfinite(offset)):
+        raise SourceError(f"{table.name} has the scale {scale:g} and the offset {offset:g}")
+    return table.found(scale=scale, offset=offset)
 
 
 def check_scale(table: Variable, scale: float | None, offset: float | None) -> None:
@@ -122,10 +172,9 @@ def _physical(
         raise SourceError(f"{table.name} holds {dtype.name} numbers; expected integer codes")
     if scale not in (None, 1.0) or offset not in (None, 0.0):
         raise SourceError(f"{table.name} holds {dtype.name} numbers with a scale; expected physical values")
-    colours = {table.scale * dn + table.offset: colour for dn, colour in table.colours.items()}
-    return table.found(
-        dtype=dtype.name, scale=1.0, offset=0.0, nodata=nodata, valid=None, flags={}, colours=colours
-    )
+    # a pixel that was never written must not look like a value
+    nodata = math.nan if nodata is None else nodata
+    return table.found(dtype=dtype.name, scale=1.0, offset=0.0, nodata=nodata, valid=None, flags={})
 
 
 def placed(grid: Grid, product: ProductDefinition, tile: str) -> Grid:
