@@ -81,3 +81,9 @@ def exists(url: str) -> bool:
     if path is None:
         return bool(icechunk.Repository.exists(icechunk_storage(url)))
     return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error of Icechunk says first, without the drawing around it."""
+    lines = (line.strip(" x×") for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)

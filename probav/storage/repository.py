@@ -13,7 +13,8 @@ import icechunk
 import zarr
 
 from probav.errors import ArchiveError, ProbavError
-from probav.storage.location import exists, icechunk_storage, local_path, lock
+from probav.storage.location import exists, first_line, icechunk_storage, local_path, lock
+from probav.storage.originals import CheckedStore, authorized
 
 
 def _config() -> Any:
@@ -48,10 +49,13 @@ class Store:
                 "fill one with `probav archive ingest`, or name another with $PROBAV_ARCHIVE."
             )
         try:
-            self._repository = icechunk.Repository.open(icechunk_storage(url), config=_config())
+            where = icechunk_storage(url)
+            self._repository = icechunk.Repository.open(
+                where, config=_config(), authorize_virtual_chunk_access=authorized(url, where)
+            )
         except icechunk.IcechunkError as error:
             raise ArchiveError(
-                f"{url} is no probav archive, or can't be read: {_first_line(error)}"
+                f"{url} is no probav archive, or can't be read: {first_line(error)}"
             ) from error
         try:
             if snapshot is not None:
@@ -62,11 +66,11 @@ class Store:
                 session = self._repository.readonly_session(branch="main")
         except (icechunk.IcechunkError, ValueError) as error:
             wanted = f"snapshot {snapshot!r}" if snapshot is not None else f"tag {tag!r}"
-            raise ArchiveError(f"The archive {url} has no {wanted}: {_first_line(error)}") from error
+            raise ArchiveError(f"The archive {url} has no {wanted}: {first_line(error)}") from error
         self.snapshot = str(session.snapshot_id)
-        self.zarr_store = session.store
+        self.zarr_store = CheckedStore(session.store)
         try:
-            self.root = zarr.open_group(session.store, mode="r")
+            self.root = zarr.open_group(self.zarr_store, mode="r")
         except FileNotFoundError as error:
             raise ArchiveError(f"{url} is an Icechunk repository, but no probav archive.") from error
 
@@ -82,7 +86,7 @@ class Store:
             try:
                 self._repository.create_tag(name, self.snapshot)
             except icechunk.IcechunkError as error:
-                raise ArchiveError(f"Can't tag {self.snapshot} as {name!r}: {_first_line(error)}") from error
+                raise ArchiveError(f"Can't tag {self.snapshot} as {name!r}: {first_line(error)}") from error
 
     def history(self) -> list[dict[str, Any]]:
         """Return the snapshots up to this one, newest first: id, time (UTC) and message."""
@@ -90,11 +94,6 @@ class Store:
             {"snapshot": str(info.id), "time": info.written_at, "message": info.message}
             for info in self._repository.ancestry(snapshot_id=self.snapshot)
         ]
-
-
-def _first_line(error: BaseException) -> str:
-    lines = (line.strip(" x×") for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
 
 
 def create(url: str, *, missing_only: bool = False) -> bool:
@@ -127,7 +126,7 @@ def create(url: str, *, missing_only: bool = False) -> bool:
     except ArchiveError:
         raise
     except (icechunk.IcechunkError, OSError) as error:
-        raise ArchiveError(f"Can't create an archive at {url}: {_first_line(error)}") from error
+        raise ArchiveError(f"Can't create an archive at {url}: {first_line(error)}") from error
     return True
 
 
@@ -170,7 +169,7 @@ def writing(url: str, message: str, metadata: Mapping[str, Any]) -> Iterator[zar
                 "main"
             )
         except icechunk.IcechunkError as error:
-            raise ArchiveError(f"Can't write to the archive {url}: {_first_line(error)}") from error
+            raise ArchiveError(f"Can't write to the archive {url}: {first_line(error)}") from error
         try:
             yield zarr.open_group(session.store, mode="a")
             if session.has_uncommitted_changes:
@@ -178,4 +177,4 @@ def writing(url: str, message: str, metadata: Mapping[str, Any]) -> Iterator[zar
         except ProbavError:
             raise
         except (icechunk.IcechunkError, OSError) as error:  # a full disk, a folder that may not be written
-            raise ArchiveError(f"Nothing was changed in {url}: {_first_line(error)}") from error
+            raise ArchiveError(f"Nothing was changed in {url}: {first_line(error)}") from error

@@ -1,0 +1,185 @@
+"""Original files that registered arrays refer to: from which folders they are read, and that none changed.
+
+Icechunk reads virtual chunks only from folders that the archive lists and the reader authorises, and compares
+whole seconds of a file's time. Here its exact time and its size are compared as well, at every read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+from zarr.api import asynchronous
+from zarr.storage import WrapperStore
+
+from probav.errors import ArchiveError, SourceError
+from probav.storage.location import first_line, icechunk_storage, local_path, lock
+
+_GROUP = "originals"  # in a registered product's group: a JSON text for each date and window
+_BYTES = 1 << 14
+_CHUNK_KEY = 3  # numbers in the key of a chunk of (time, y, x)
+
+Original = tuple[str, int, int]
+"""Path, size in bytes and time of last change in nanoseconds."""
+
+# what Zarr says of the codecs that HDF5 and TIFF files were written with; it changes nothing for a reader
+warnings.filterwarnings("ignore", message="Numcodecs codecs are not in the Zarr version 3 specification")
+
+
+def describe(path: Path) -> Original:
+    """Return what a file is known by."""
+    found = path.stat()
+    return str(path), found.st_size, found.st_mtime_ns
+
+
+def difference(original: Original) -> str | None:
+    """Return how a file differs from what was registered; None if it doesn't."""
+    path, size, changed = original
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return f"{path} can't be read any more ({error.strerror})"
+    if (found.st_size, found.st_mtime_ns) == (size, changed):
+        return None
+    return f"{path} changed since it was registered"
+
+
+def allow(url: str, folders: Iterable[Path]) -> None:
+    """Add folders to those that the archive at `url` reads original files from.
+
+    Raises
+    ------
+    SourceError
+        If a folder's name has letters that Icechunk can't have in it.
+    ArchiveError
+        If the archive can't be written, or is on an object store.
+    """
+    if local_path(url) is None:
+        raise ArchiveError(f"{url} is no local archive; files of this machine can't be registered there.")
+    where = icechunk_storage(url)
+    with lock(url):
+        try:
+            config = icechunk.Repository.fetch_config(where) or icechunk.RepositoryConfig.default()
+            known = config.virtual_chunk_containers or {}
+            added = 0
+            for folder in sorted(set(folders)):
+                prefix = f"file://{folder}/"
+                if folder.as_uri() + "/" != prefix:
+                    raise SourceError(
+                        f"{folder} has letters in its name that can't be registered; use a symbolic link to "
+                        "it with a plain name (letters, digits, '-', '_', '.')"
+                    )
+                if not any(prefix.startswith(held) for held in known):
+                    store = icechunk.local_filesystem_store(str(folder))
+                    config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
+                    added += 1
+            if added:
+                icechunk.Repository.open(where, config=config).save_config()
+        except icechunk.IcechunkError as error:
+            raise ArchiveError(f"Can't write to the archive {url}: {first_line(error)}") from error
+
+
+def authorized(url: str, where: Any) -> dict[str, None] | None:
+    """Return the folders of an archive's original files, for Icechunk; only a local archive may have any."""
+    if local_path(url) is None:
+        return None
+    config = icechunk.Repository.fetch_config(where)
+    return dict.fromkeys((config and config.virtual_chunk_containers) or {})
+
+
+def keep(group: zarr.Group, position: int, tile: int, files: Mapping[str, Original]) -> None:
+    """Note the original of each variable at a date and window of a product's group.
+
+    Raises
+    ------
+    SourceError
+        If their paths are too long.
+    """
+    text = json.dumps(files).encode()
+    if len(text) > _BYTES:
+        raise SourceError(f"its paths are too long to be kept: {len(text)} bytes, {_BYTES} at most")
+    if _GROUP not in group:
+        group.create_group(_GROUP).create_array(
+            "files", shape=(0, 0, _BYTES), chunks=(1, 1, _BYTES), dtype="uint8", fill_value=0,
+            dimension_names=("time", "tile", "byte"),
+        )  # fmt: skip
+    array: Any = group[f"{_GROUP}/files"]
+    shape = max(array.shape[0], position + 1), max(array.shape[1], tile + 1), _BYTES
+    if shape != array.shape:
+        array.resize(shape)
+    array[position, tile] = np.frombuffer(text.ljust(_BYTES, b"\0"), "uint8")
+
+
+def kept(group: zarr.Group, position: int, tile: int) -> dict[str, Original]:
+    """Return the original of each variable at a date and window of a product's group."""
+    array: Any = group[f"{_GROUP}/files"]
+    return _parse(array[position, tile]) if position < array.shape[0] and tile < array.shape[1] else {}
+
+
+def _parse(row: Any) -> dict[str, Original]:
+    text = np.asarray(row).tobytes().rstrip(b"\0")
+    return {name: (path, size, changed) for name, (path, size, changed) in json.loads(text or "{}").items()}
+
+
+class CheckedStore(WrapperStore[Any]):
+    """A store whose failures are ArchiveErrors, and that reads no original which isn't the registered one."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__(store)
+        self._products: dict[str, Any] = {}  # name -> None, or windows and the array of originals
+        self._chunks: dict[str, tuple[int, ...]] = {}
+        self._files: dict[tuple[str, int, int], dict[str, Original]] = {}
+
+    async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+        """Return the bytes of a key.
+
+        Raises
+        ------
+        ArchiveError
+            If they can't be read, or the original they lie in is not what was registered.
+        """
+        array, _, numbers = key.partition("/c/")
+        if numbers.count("/") == _CHUNK_KEY - 1 and array.count("/") == 1:
+            await self._check(*array.split("/"), *map(int, numbers.split("/")))
+        try:
+            return await self._store.get(key, prototype, byte_range)
+        except icechunk.IcechunkError as error:
+            raise ArchiveError(f"Can't read {key} of the archive: {first_line(error)}") from error
+
+    async def _check(self, product: str, variable: str, position: int, row: int, column: int) -> None:
+        if product not in self._products:
+            self._products[product] = await self._open(product)
+        if self._products[product] is None:
+            return
+        windows, array = self._products[product]
+        name = f"{product}/{variable}"
+        if name not in self._chunks:
+            self._chunks[name] = (await asynchronous.open_array(store=self._store, path=name)).chunks
+        y, x = row * self._chunks[name][1], column * self._chunks[name][2]
+        for tile, (top, left, height, width) in enumerate(windows):
+            if top <= y < top + height and left <= x < left + width:
+                at = product, position, tile
+                if at not in self._files:
+                    inside = position < array.shape[0] and tile < array.shape[1]
+                    self._files[at] = _parse(await array.getitem((position, tile))) if inside else {}
+                changed = difference(self._files[at][variable]) if variable in self._files[at] else None
+                if changed is not None:
+                    raise ArchiveError(
+                        f"{changed} in {product}; register it again (`probav archive register`), or put the "
+                        "registered file back."
+                    )
+
+    async def _open(self, product: str) -> Any:
+        group = await asynchronous.open_group(store=self._store, path=product, mode="r")
+        info: Any = group.attrs.get("probav") or {}
+        if not info.get("registered"):
+            return None
+        windows = [(t["row"], t["column"], t["height"], t["width"]) for t in info["tiles"]]
+        return windows, await asynchronous.open_array(store=self._store, path=f"{product}/{_GROUP}/files")
