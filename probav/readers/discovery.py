@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ import numpy as np
 
 from probav.errors import SourceError
 from probav.products import ProductDefinition, get_product
-from probav.readers.granules import FORMATS, Granule
-from probav.readers.names import ProductName, parse_name, split_suffix
+from probav.readers.granules import FORMATS, Granule, is_vgt, name_of
+from probav.readers.names import ProductName, split_suffix
 from probav.readers.periods import day_of, label
+
+_QUICK_LOOK = re.compile(r"(^|_)(QL|QUICKLOOK)(?=[_.])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,25 +30,30 @@ class Rejected:
 
 def discover(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    product: str | None = None,
+    product: str | ProductDefinition | None = None,
     date: str | None = None,
 ) -> tuple[list[Granule], list[Rejected]]:
-    """Find the granules in files and folders (with all folders below).
+    """Find the granules in files and folders (with all folders below, through links too, each once).
+
+    Names alone are looked at, no file is opened. All candidates are kept: older versions, and copies of one
+    granule in several folders, of which the one with the most files comes last.
 
     Parameters
     ----------
     sources : path or iterable of paths
-    product : str, optional
-        The product of files whose name doesn't say it. A file whose name says another one is rejected.
+    product : str or ProductDefinition, optional
+        The product of files whose name doesn't say it. A file whose name says another one is rejected; so is
+        one that a definition's own `pattern` doesn't fit.
     date : str, optional, "2015-01-01"
         The first day of the period of files whose name doesn't say it, likewise.
 
     Returns
     -------
     granules : list of Granule
-        Sorted by product, date, tile and rank.
+        Sorted by product, date, tile, rank and number of files.
     rejected : list of Rejected
-        Files with a product's suffix (.hdf5, .tif, .nc) that can't be taken; other suffixes are passed over.
+        Files with a product's suffix (.hdf5, .tif, .nc, .zip) that can't be taken, and folders that can't be
+        read. Other suffixes (.VRG, .xml, .part), hidden files and quick-looks are passed over.
 
     Raises
     ------
@@ -58,7 +66,9 @@ def discover(
     named: list[tuple[Path, ProductName]] = []
     rejected: list[Rejected] = []
     roots = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(item) for item in sources]
-    for path in sorted({path for root in roots for path in _files(root)}):
+    seen: set[tuple[int, int]] = set()
+    for item in sorted({item for root in roots for item in _files(root, seen, rejected)}):
+        path = Path(item)
         try:
             named.append((path, given.name(path)))
         except SourceError as error:
@@ -68,8 +78,14 @@ def discover(
             f"there is no product file in {', '.join(map(str, roots)) or 'no source at all'}; "
             f"expected files that end in {', '.join(FORMATS)}"
         )
-    granules = [granule for group in _groups(named) for granule in _granules(group)]
-    return sorted(granules, key=lambda g: (g.product, g.date, g.tile, g.rank, g.files)), rejected
+    granules = [
+        granule
+        for group in _groups(named)
+        for granule in _granules(group, given.definition(group[0][1].product))
+    ]
+    return sorted(
+        granules, key=lambda g: (g.product, g.date, g.tile, g.rank, len(g.files), g.files)
+    ), rejected
 
 
 @dataclass(frozen=True)
@@ -80,8 +96,8 @@ class _Given:
     date: np.datetime64 | None
 
     @classmethod
-    def of(cls, product: str | None, date: str | None) -> _Given:
-        known = None if product is None else get_product(product)
+    def of(cls, product: str | ProductDefinition | None, date: str | None) -> _Given:
+        known = get_product(product) if isinstance(product, str) else product
         if date is None:
             return cls(known, None)
         day = day_of(str(date).replace("-", ""))
@@ -93,9 +109,9 @@ class _Given:
                 f"{path.name} is no product file; expected one that ends in {', '.join(FORMATS)}"
             )
         try:
-            name = parse_name(path)
+            name = name_of(path, self.product)
         except SourceError:
-            if self.product is None:
+            if self.product is None or self.product.pattern is not None:
                 raise
             if self.date is None:
                 raise SourceError(f"{path.name} doesn't say its date; give date=") from None
@@ -106,34 +122,68 @@ class _Given:
             raise SourceError(f"{path.name} is of {name.date}, not of {self.date}")
         return name
 
+    def definition(self, product: str) -> ProductDefinition:
+        return get_product(product) if self.product is None else self.product
 
-def _files(root: Path) -> Iterator[Path]:
+
+def _files(root: Path, seen: set[tuple[int, int]], rejected: list[Rejected]) -> Iterator[str]:
+    """Yield the product files below a folder, asking the disk for names only; `seen`: folders visited."""
     if root.is_dir():
-        for folder, _, names in os.walk(root):
-            yield from (
-                Path(folder, name) for name in names if not name.startswith(".") and split_suffix(name)[1]
-            )
+        folders = [os.fspath(root)]
+        while folders:
+            folder = folders.pop()
+            try:
+                status = os.stat(folder)
+                if (status.st_dev, status.st_ino) in seen:  # a link back, or a source inside of another
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.name.startswith("."):
+                            continue
+                        if entry.is_dir():
+                            folders.append(entry.path)
+                        elif _is_product(entry.name) and entry.is_file():
+                            yield entry.path
+            except OSError as error:
+                rejected.append(Rejected(Path(folder), f"can't be read: {error.strerror}"))
     elif root.exists():
-        yield root
+        yield os.fspath(root)
     else:
         raise SourceError(f"{root} does not exist; expected a product file or a folder of them")
 
 
+def _is_product(name: str) -> bool:
+    return bool(split_suffix(name)[1]) and _QUICK_LOOK.search(name) is None
+
+
 def _groups(named: list[tuple[Path, ProductName]]) -> Iterable[list[tuple[Path, ProductName]]]:
-    """Group the GeoTIFFs of a granule, whose names differ in the layer; any other file is a granule."""
+    """Group the files of a granule whose names differ in the layer; any other file is a granule."""
     groups: dict[tuple[str, Path | None], list[tuple[Path, ProductName]]] = defaultdict(list)
     for path, name in named:
-        alone = FORMATS[split_suffix(path.name)[1]] != "geotiff"
-        groups[name.granule, path if alone else None].append((path, name))
+        kind = FORMATS[split_suffix(path.name)[1]]
+        layered = kind == "geotiff" or (kind == "hdf5" and is_vgt(name.product))
+        groups[name.granule, None if layered else path].append((path, name))
     return groups.values()
 
 
-def _granules(group: list[tuple[Path, ProductName]]) -> Iterator[Granule]:
-    """Make one granule of a group; one per folder where two folders hold the same layer (regional cuts)."""
-    layers = [name.layer for _, name in group]
-    folders: dict[Path | None, list[Path]] = defaultdict(list)
-    for path, _ in group:
-        folders[path.parent if len(set(layers)) < len(layers) else None].append(path)
+def _granules(group: list[tuple[Path, ProductName]], definition: ProductDefinition) -> Iterator[Granule]:
+    """Make one granule of a group; several where folders repeat a layer (regional cuts, copies).
+
+    Layers may have folders of their own, so folders are merged upwards as long as no layer repeats.
+    """
+    folders: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
+    for path, name in group:
+        folders[path.parent].append((path, name))
+    while len(folders) > 1:
+        merged: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
+        for folder, files in folders.items():
+            merged[folder.parent] += files
+        repeated = any(len({name.layer for _, name in files}) < len(files) for files in merged.values())
+        if repeated or merged.keys() == folders.keys():
+            break
+        folders = merged
     name = group[0][1]
-    for paths in folders.values():
-        yield Granule(name.product, name.date, name.rank, name.tile, tuple(paths), name.granule)
+    for files in folders.values():
+        paths = tuple(sorted(path for path, _ in files))
+        yield Granule(name.product, name.date, name.rank, name.tile, paths, name.granule, definition)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,13 +15,16 @@ from rasterio.windows import Window
 from probav.errors import SourceError
 from probav.grid import Grid
 from probav.products import ProductDefinition, Variable
-from probav.readers.layers import Layer, as_found, placed, source_errors
+from probav.readers.layers import Layer, as_found, bounded, placed, source_errors
+from probav.readers.zips import unpacked_gzip
 
 # order of the bands in files without band names. GeoTIFF isn't alphabetical as HDF5 is
 _BANDS = {
     "RADIOMETRY": ("RED", "NIR", "BLUE", "SWIR"),
     "GEOMETRY": ("SZA", "SAA", "SWIR_VAA", "SWIR_VZA", "VNIR_VAA", "VNIR_VZA"),
 }
+_LEVEL = re.compile(r"TO[AC]_?", re.IGNORECASE)
+_LARGEST_BLOCK = 1 << 31  # pixels; GDAL reads whole blocks
 
 
 def open_geotiff(
@@ -55,11 +58,17 @@ def _open(path: Path, stack: ExitStack) -> Any:
     if path.suffix.lower() != ".gz":
         return stack.enter_context(rasterio.open(path, driver="GTiff"))
     # unpacked here, because GDAL's own unpacking leaves a file beside the source and misses a cut end
-    memory = stack.enter_context(rasterio.MemoryFile(gzip.decompress(path.read_bytes())))
+    memory = stack.enter_context(rasterio.MemoryFile(unpacked_gzip(path)))
     return stack.enter_context(memory.open(driver="GTiff"))
 
 
 def _grid(dataset: Any) -> Grid:
+    height, width = bounded(dataset.shape)
+    for block in set(dataset.block_shapes):
+        if block[0] * block[1] > _LARGEST_BLOCK:
+            raise SourceError(
+                f"is stored in blocks of {block[0]} x {block[1]} pixels; rewrite it in smaller ones"
+            )
     t = dataset.transform
     if t.is_identity or dataset.crs is None:
         raise SourceError("has no georeference; expected a transform and a coordinate reference system")
@@ -69,7 +78,7 @@ def _grid(dataset: Any) -> Grid:
         )
     code = dataset.crs.to_epsg()
     crs = f"EPSG:{code}" if code else dataset.crs.to_wkt()
-    return Grid(t.c + t.a / 2, t.f + t.e / 2, 1 / t.a, -1 / t.e, dataset.width, dataset.height, crs)
+    return Grid(t.c + t.a / 2, t.f + t.e / 2, 1 / t.a, -1 / t.e, width, height, crs)
 
 
 def _same(one: Grid, other: Grid) -> bool:
@@ -96,13 +105,8 @@ def _variables(dataset: Any, layer: str | None, product: ProductDefinition) -> l
 
 
 def _named(text: str | None, product: ProductDefinition) -> Variable | None:
-    """Return the variable a band calls itself: RED, TOC_RED and SWIRVZA as well as SWIR_VZA."""
-    word = (text or "").upper().replace("_", "")
-    for prefix in ("", "TOC", "TOA"):
-        for name, variable in product.variables.items():
-            if word == prefix + name.replace("_", ""):
-                return variable
-    return None
+    """Return the variable a band calls itself: RED and TOC_RED, SWIRVZA and SWIR_VZA."""
+    return product.variable_in_file(text) or product.variable_in_file(_LEVEL.sub("", text or ""))
 
 
 def _layer(dataset: Any, band: int, table: Variable, path: Path) -> Layer:
@@ -119,4 +123,5 @@ def _layer(dataset: Any, band: int, table: Variable, path: Path) -> Layer:
     def rows(start: int, stop: int) -> Any:
         return dataset.read(band, window=Window(0, start, dataset.width, stop - start))
 
-    return Layer(variable, path, (dataset.height, dataset.width), rows)
+    place = None if path.suffix.lower() == ".gz" else band
+    return Layer(variable, path, (dataset.height, dataset.width), rows, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 
 from probav.errors import SourceError
 from probav.grid import Grid
-from probav.products import Variable, get_product
+from probav.products import ProductDefinition, Variable, get_product
 from probav.readers.geotiff import open_geotiff
 from probav.readers.hdf5 import open_hdf5
 from probav.readers.layers import Layer, source_errors
-from probav.readers.names import parse_name, split_suffix
+from probav.readers.names import ProductName, parse_custom, parse_name, split_suffix
 from probav.readers.netcdf import open_netcdf
+from probav.readers.vgt import open_vgt
+from probav.readers.zips import unzip
 
+# by suffix; ".hdf" is HDF4 where the product is SPOT-VEGETATION
 FORMATS = {
-    ".hdf5": "hdf5", ".h5": "hdf5", ".hdf": "hdf5", ".nc": "netcdf",
+    ".hdf5": "hdf5", ".h5": "hdf5", ".hdf": "hdf5", ".nc": "hdf5", ".zip": "zip",
     ".tif": "geotiff", ".tiff": "geotiff", ".tif.gz": "geotiff", ".tiff.gz": "geotiff",
 }  # fmt: skip
+_MOST_BYTES = 4 << 30  # of one reading
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Granule:
     files : tuple of Path
     name : str
         The files' name without layer and suffix.
+    definition : ProductDefinition, optional
+        Default: the product table's.
     """
 
     product: str
@@ -51,6 +57,11 @@ class Granule:
     tile: str
     files: tuple[Path, ...]
     name: str
+    definition: ProductDefinition = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.definition is None:
+            object.__setattr__(self, "definition", get_product(self.product))
 
 
 class OpenGranule:
@@ -64,11 +75,23 @@ class OpenGranule:
     layers : mapping
     stack : ExitStack
         Closes the files.
+    notes : tuple of str
+        What was left out, and why.
     """
 
-    def __init__(self, name: str, grid: Grid, layers: Mapping[str, Layer], stack: ExitStack) -> None:
+    def __init__(
+        self,
+        name: str,
+        grid: Grid,
+        layers: Mapping[str, Layer],
+        stack: ExitStack,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self.grid = grid
+        self.notes = notes
+        self.paths = {key: layer.path for key, layer in layers.items()}
+        self.places = {key: layer.place for key, layer in layers.items()}
         self.variables: dict[str, Variable] = {key: layer.variable for key, layer in layers.items()}
         self._layers = layers
         self._stack = stack
@@ -80,7 +103,7 @@ class OpenGranule:
         ----------
         variable : str
         start, stop : int, rows
-            From `start` up to, not including, `stop`; default: all.
+            From `start` up to, not including, `stop`; default: all. At most 4 GiB at once.
 
         Returns
         -------
@@ -89,7 +112,7 @@ class OpenGranule:
         Raises
         ------
         SourceError
-            If the granule has no such variable or rows, or the file is damaged.
+            If the granule has no such variable or rows, too many are asked for, or the file is damaged.
         """
         layer = self._layers.get(variable)
         if layer is None:
@@ -97,6 +120,9 @@ class OpenGranule:
         stop = self.grid.height if stop is None else stop
         if not 0 <= start <= stop <= self.grid.height:
             raise SourceError(f"{self.name} has {self.grid.height} rows; got rows {start} to {stop}")
+        size = (stop - start) * self.grid.width * np.dtype(layer.variable.dtype).itemsize
+        if size > _MOST_BYTES:
+            raise SourceError(f"{self.name}: {stop - start} rows are {size >> 30} GiB; read fewer at once")
         with source_errors(layer.path):
             return layer.rows(start, stop)
 
@@ -116,26 +142,68 @@ class OpenGranule:
 def open_granule(granule: Granule) -> OpenGranule:
     """Open the files of a granule; use it as a context manager.
 
+    The files are read in this process. A damaged file can crash the C libraries, and this process with them:
+    see `ReaderPool`.
+
     Raises
     ------
     SourceError
         If a file is damaged, or contradicts its name or the product table.
     """
-    product = get_product(granule.product)
-    first = granule.files[0]
-    kind = FORMATS[split_suffix(first.name)[1]]
+    product = granule.definition
+    files = granule.files
+    zipped = _format(files[0]) == "zip"
     with ExitStack() as stack:
-        if kind == "geotiff":
-            files = [(path, _layer(path)) for path in granule.files]
-            grid, layers = open_geotiff(files, product, granule.tile, stack)
+        if zipped:
+            stack.enter_context(source_errors(files[0]))
+            files = tuple(unzip(files[0], stack))
+            if len(files) > 1 and not is_vgt(product.id):
+                raise SourceError(
+                    f"holds {', '.join(item.name for item in files)}; expected one product file"
+                )
+        named = [(path, _layer(path, granule)) for path in files]
+        notes: tuple[str, ...] = ()
+        if _format(files[0]) == "geotiff":
+            grid, layers = open_geotiff(named, product, granule.tile, stack)
+        elif is_vgt(product.id):
+            grid, layers, notes = open_vgt(named, product, stack)
         else:
-            opener = open_hdf5 if kind == "hdf5" else open_netcdf
-            grid, layers = opener(first, product, granule.tile, stack)
-        return OpenGranule(granule.name, grid, layers, stack.pop_all())
+            opener = open_hdf5 if product.id.startswith("PROBAV_") else open_netcdf
+            grid, layers = opener(files[0], product, granule.tile, stack)
+        if zipped:
+            layers = {key: replace(layer, path=granule.files[0], place=None) for key, layer in layers.items()}
+        return OpenGranule(granule.name, grid, layers, stack.pop_all(), notes)
 
 
-def _layer(path: Path) -> str | None:
-    try:
-        return parse_name(path).layer
-    except SourceError:  # the caller named product and date, the name says nothing
-        return None
+def name_of(path: Path, product: ProductDefinition | None) -> ProductName:
+    """Return what a file's name says, by the product's own pattern where it has one.
+
+    Raises
+    ------
+    SourceError
+        If it says nothing.
+    """
+    if product is not None and product.pattern is not None:
+        return parse_custom(path, product)
+    return parse_name(path)
+
+
+def is_vgt(product: str) -> bool:
+    """Whether a product's id says SPOT-VEGETATION, whose planes are files of their own."""
+    return product.startswith("SPOTVEGETATION_")
+
+
+def _format(path: Path) -> str:
+    return FORMATS[split_suffix(path.name)[1]]
+
+
+def _layer(path: Path, granule: Granule) -> str | None:
+    """Return the layer a file's name says, else the zip's; None where the caller named product and date."""
+    for named in (path, granule.files[0]):
+        try:
+            layer = name_of(named, granule.definition).layer
+        except SourceError:
+            continue
+        if layer is not None:
+            return layer
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probav.errors import SourceError
-from probav.readers.layers import source_errors
+from probav.readers.layers import bounded, source_errors
+
+_LARGEST_CHUNK = 1 << 30  # bytes; HDF5 reads whole chunks
 
 
 def open_file(path: Path, stack: ExitStack) -> h5py.File:
@@ -49,17 +52,31 @@ def plane(dataset: h5py.Dataset) -> tuple[int, int]:
     Raises
     ------
     SourceError
-        If it has no two axes, or needs a decoder this HDF5 library lacks.
+        If it has no two axes, is of an absurd size, keeps its pixels in another file, or needs a decoder this
+        HDF5 library lacks.
     """
     shape = dataset.shape
     if shape is None or len(shape) < 2 or any(size != 1 for size in shape[:-2]):
         raise SourceError(f"{dataset.name} has the shape {shape}; expected rows x columns")
-    if dataset.compression == "szip" and not h5py.h5z.filter_avail(h5py.h5z.FILTER_SZIP):
+    if dataset.is_virtual or dataset.external:
+        raise SourceError(f"{dataset.name} keeps its pixels in other files, which a product doesn't")
+    chunk = dataset.chunks or (0,)
+    if math.prod(chunk) * dataset.dtype.itemsize > _LARGEST_CHUNK:
+        raise SourceError(f"{dataset.name} is stored in chunks of {chunk}; rewrite it in smaller ones")
+    if dataset.compression == "szip":
+        _check_szip(dataset)
+    return bounded((int(shape[-2]), int(shape[-1])))
+
+
+def _check_szip(dataset: h5py.Dataset) -> None:
+    if not h5py.h5z.filter_avail(h5py.h5z.FILTER_SZIP):
         raise SourceError(
             f"{dataset.name} is SZIP-compressed and this HDF5 library has no SZIP decoder; "
             "install the h5py wheel, which brings one"
         )
-    return int(shape[-2]), int(shape[-1])
+    settings = dataset.id.get_create_plist().get_filter_by_id(h5py.h5z.FILTER_SZIP)[1]
+    if len(settings) < 2 or not 2 <= settings[1] <= 32:  # 0 pixels a block crash the decoder
+        raise SourceError(f"{dataset.name} has the SZIP settings {settings}; expected 2 to 32 pixels a block")
 
 
 def row_reader(dataset: h5py.Dataset) -> Callable[[int, int], NDArray[np.generic]]:

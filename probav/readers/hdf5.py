@@ -32,6 +32,11 @@ def open_hdf5(
     """
     file = open_file(path, stack)
     with source_errors(path):
+        if "LEVEL2A" in file:
+            raise SourceError(
+                "is a PROBA-V Level 2A segment, one pass of the satellite; expected the Level 3 synthesis: "
+                f"take {product.id} from the same archive"
+            )
         if "LEVEL3" not in file:
             raise SourceError(
                 f"has no group LEVEL3 but {', '.join(file) or 'nothing'}; expected PROBA-V Level 3"
@@ -41,8 +46,10 @@ def open_hdf5(
         for name, variable in product.variables.items():
             # empty groups and absent layers are allowed: NDVI-only files, TOA without NDVI
             dataset = level3.get(_member(name, product))
-            if isinstance(dataset, h5py.Dataset):
-                layers[name] = Layer(_found(variable, dataset), path, plane(dataset), row_reader(dataset))
+            if isinstance(dataset, h5py.Dataset) and dataset.file.filename == file.filename:
+                layers[name] = Layer(
+                    _found(variable, dataset), path, plane(dataset), row_reader(dataset), dataset.name
+                )
         if not layers:
             raise SourceError(f"holds none of {', '.join(product.variables)}")
         shapes = {layer.shape for layer in layers.values()}
@@ -83,6 +90,8 @@ def _found(variable: Variable, dataset: h5py.Dataset) -> Variable:
     nodata = number(attributes, "NO_DATA")
     if nodata is None:
         nodata = number(attributes, "_FillValue")
+    if nodata is None and variable.name == "TIME" and dataset.dtype == "uint8":  # days, before June 2014
+        nodata = 255
     return as_found(variable, dataset.dtype, scale=scale, offset=shift, nodata=nodata)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from probav.errors import SourceError
 from probav.grid import TILE_DEGREES, Grid, tile_offset
@@ -180,15 +181,20 @@ def _physical(
 def placed(grid: Grid, product: ProductDefinition, tile: str) -> Grid:
     """Return the grid exactly on the product's lattice, where the file's rounded corners lie on it.
 
+    Its coordinate reference system is in the product's words, where it is the same one.
+
     Raises
     ------
     SourceError
         If the window lies on the lattice but outside of the tile that the name says.
     """
+    crs = product.grid.crs
+    if crs and crs != grid.crs and CRS.from_user_input(crs) == CRS.from_user_input(grid.crs):
+        grid = replace(grid, crs=crs)
     place = product.grid.offset_of(grid)
     if place is None:
         return grid
-    if tile.startswith("X"):
+    if tile and product.id.startswith("PROBAV_"):
         size = round(TILE_DEGREES * product.grid.nx)
         row, column = (at - start for at, start in zip(place, tile_offset(tile, size // 10), strict=True))
         if row < 0 or column < 0 or row + grid.height > size or column + grid.width > size:
