@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from probav import errors
-from probav.archive import Archive, Extent, Product, create_archive, open_archive
 
 if TYPE_CHECKING:
+    from probav.archive import Archive, Extent, Product, create_archive, open_archive
     from probav.areas import Aoi, aoi
-    from probav.ingestion import Report, ingest
+    from probav.ingestion import Report, ingest, watch
+    from probav.products import ProductDefinition
+    from probav.products.custom import load_definition
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,15 +24,23 @@ __all__ = [
     "Archive",
     "Extent",
     "Product",
+    "ProductDefinition",
     "Report",
     "aoi",
     "create_archive",
     "errors",
     "ingest",
+    "load_definition",
     "open_archive",
+    "watch",
 ]
 
-_LAZY = {"Aoi": "areas", "aoi": "areas", "Report": "ingestion", "ingest": "ingestion"}
+_LAZY = {
+    "Aoi": "areas", "Archive": "archive", "Extent": "archive", "Product": "archive",
+    "ProductDefinition": "products", "Report": "ingestion", "aoi": "areas", "create_archive": "archive",
+    "ingest": "ingestion", "load_definition": "products.custom", "open_archive": "archive",
+    "watch": "ingestion",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

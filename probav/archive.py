@@ -14,7 +14,7 @@ import pandas as pd
 from probav import storage
 from probav.errors import UnknownProductError, did_you_mean
 from probav.grid import Grid
-from probav.products import PRODUCTS, ProductDefinition, Variable
+from probav.products import ProductDefinition, Variable
 
 if TYPE_CHECKING:  # geopandas and xarray take a second to import: only where they are used
     import geopandas as gpd
@@ -58,7 +58,7 @@ class Product:
         self.id = name
         self.store = store
         self.group: Any = store.root[name]
-        self.definition: ProductDefinition = PRODUCTS[name]
+        self.definition: ProductDefinition = storage.stored_definition(self.group)
 
     @property
     def title(self) -> str:
@@ -73,9 +73,7 @@ class Product:
     @cached_property
     def variables(self) -> dict[str, Variable]:
         """The variables the archive holds, with the encoding it holds them in."""
-        arrays = (
-            array for _, array in self.group.arrays() if array.ndim == 3 and array.basename != "source_digest"
-        )
+        arrays = storage.variables_of(self.group)
         found = {array.basename: storage.stored_variable(array, self.definition) for array in arrays}
         return {name: found[name] for name in self.definition.variables if name in found}
 
@@ -212,7 +210,7 @@ class Archive:
     @cached_property
     def ids(self) -> list[str]:
         """Ids of the products held."""
-        return sorted(name for name in self.store.root.group_keys() if name in PRODUCTS)
+        return sorted(name for name, group in self.store.root.groups() if storage.is_product(group))
 
     @property
     def products(self) -> pd.DataFrame:
@@ -248,8 +246,7 @@ class Archive:
 
     def by_role(self, role: str) -> Product | None:
         """Return the product that masks and strata know as `role` ("landcover"), if the archive holds it."""
-        found = [name for name in self.ids if PRODUCTS[name].role == role]
-        return self[found[0]] if found else None
+        return next((product for product in self if product.definition.role == role), None)
 
     def __getitem__(self, name: str) -> Product:
         for known in self.ids:

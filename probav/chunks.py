@@ -12,6 +12,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from probav.archive import Product
+from probav.errors import ArchiveError
 from probav.masks import Layer
 
 
@@ -28,6 +29,7 @@ class ChunkReader:
         self.layer = Layer(product.id, variable)
         self.variable = product.variables[variable]
         self._array = product.array(variable)
+        self._url = product.store.url
         self._store = product.store.zarr_store
         self.shape: tuple[int, int, int] = self._array.chunks
         codecs = [type(codec).__name__ for codec in self._array.metadata.codecs]
@@ -64,7 +66,13 @@ class ChunkReader:
         if item is None:
             out[...] = self.variable.unwritten
         elif self._plain:
-            zstd.decompress(item.as_numpy_array(), out)
+            try:
+                zstd.decompress(item.as_numpy_array(), out)
+            except (RuntimeError, ValueError) as error:  # its checksum, or its length, is wrong
+                raise ArchiveError(
+                    f"A chunk of {self.layer.variable} of {self.layer.product} in {self._url} is damaged "
+                    f"({error}). `probav archive verify` lists what is; restore it, or take it in again."
+                ) from error
         else:
             start = [index * size for index, size in zip(item, self.shape, strict=True)]
             part = self._array[

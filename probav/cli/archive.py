@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 from pathlib import Path
 from typing import Any
 
 import probav
-from probav import storage
+from probav import options, storage
 from probav.cli.terminal import add_archive, bar, command, show
+from probav.products import ProductDefinition
 
 
 def add(actions: Any) -> None:
@@ -19,11 +21,50 @@ def add(actions: Any) -> None:
     ingest.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="files, or folders searched with sub-folders"
     )
-    ingest.add_argument("--product", metavar="ID", help="product of files whose names don't say it")
+    _add_product(ingest)
     ingest.add_argument("--date", metavar="DATE", help="first day of the period of such files")
-    add_archive(ingest)
+    ingest.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    watch = command(actions, "watch", _watch, "take new files of a folder in as they arrive, until Ctrl-C")
+    watch.add_argument("folder", metavar="FOLDER", help="where new products arrive")
+    _add_product(watch)
+    watch.add_argument(
+        "--every", metavar="SECONDS", type=_seconds, default=10.0,
+        help="time between two looks, and how long a file must rest (default: %(default)g)",
+    )  # fmt: skip
+    for own in (ingest, watch):
+        own.add_argument(
+            "--threads", metavar="N", type=_count, help="workers (default: $PROBAV_THREADS, else the cores)"
+        )
+        add_archive(own)
     info = command(actions, "info", _info, "show what an archive holds, its snapshot and history")
     add_archive(info)
+
+
+def _add_product(parser: options.Parser) -> None:
+    parser.add_argument(
+        "--product", metavar="ID|FILE",
+        help="product of files whose names don't say it; a .yaml file that defines one of your own",
+    )  # fmt: skip
+
+
+def _product(text: str | None) -> str | ProductDefinition | None:
+    if text is not None and Path(text).suffix.lower() in (".yaml", ".yml"):
+        return probav.load_definition(text)
+    return text
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 86400:
+        raise ValueError
+    return number
 
 
 def _create_demo(parsed: argparse.Namespace) -> None:
@@ -40,11 +81,25 @@ def _ingest(parsed: argparse.Namespace) -> None:
         report = probav.ingest(
             parsed.archive or storage.default_url(),
             parsed.sources,
-            parsed.product,
+            _product(parsed.product),
             date=parsed.date,
+            threads=parsed.threads,
+            dry_run=parsed.dry_run,
             progress=progress,
         )
     print(report)
+
+
+def _watch(parsed: argparse.Namespace) -> None:
+    where = parsed.archive or storage.default_url()
+    print(f"Watching {parsed.folder} for {where}; Ctrl-C ends it", flush=True)
+    try:
+        for report in probav.watch(
+            where, parsed.folder, _product(parsed.product), every=parsed.every, threads=parsed.threads
+        ):
+            print(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {report}", flush=True)
+    except KeyboardInterrupt:
+        print("Watching ended")
 
 
 def _info(parsed: argparse.Namespace) -> None:

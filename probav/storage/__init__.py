@@ -10,20 +10,28 @@ os.environ.setdefault("ICECHUNK_LOG", "error")  # its warning on local disks is 
 from probav.storage.layout import (
     PIXEL_CHUNK,
     TIME_CHUNK,
+    add_window,
     append_times,
     array_of,
+    content_digest,
     create_group,
     create_variable,
+    is_product,
+    is_registered,
+    stored_definition,
     stored_grid,
     stored_info,
     stored_times,
     stored_variable,
+    variables_of,
+    window_key,
 )
 from probav.storage.location import default_url, demo_path, exists, local_path
 from probav.storage.repository import Store, create, remove_empty, writing
 
 __all__ = [
-    "PIXEL_CHUNK", "TIME_CHUNK", "Store", "append_times", "array_of", "create", "create_group",
-    "create_variable", "default_url", "demo_path", "exists", "local_path", "remove_empty", "stored_grid",
-    "stored_info", "stored_times", "stored_variable", "writing",
+    "PIXEL_CHUNK", "TIME_CHUNK", "Store", "add_window", "append_times", "array_of", "content_digest",
+    "create", "create_group", "create_variable", "default_url", "demo_path", "exists", "is_product",
+    "is_registered", "local_path", "remove_empty", "stored_definition", "stored_grid", "stored_info",
+    "stored_times", "stored_variable", "variables_of", "window_key", "writing",
 ]  # fmt: skip

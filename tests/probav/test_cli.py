@@ -160,7 +160,7 @@ def test_ingest_says_what_it_did(run, world, tmp_path):
     (tmp_path / "holiday.tif").write_bytes(b"II*\0")
     code, out, _ = run("archive", "ingest", world.later, tmp_path / "holiday.tif", "--archive", url)
     assert code == 0
-    assert out.startswith(f"{url}: 3 taken in, 0 already there, 0 older than what is there, 1 rejected\n")
+    assert out.startswith(f"{url}: 3 taken in, 0 already there, 0 older than what is there, 1 rejected (")
     assert f"rejected {tmp_path / 'holiday.tif'}: " in out
     _, out, _ = run("archive", "ingest", world.later, "--archive", url)
     assert "0 taken in, 3 already there" in out

@@ -1,0 +1,185 @@
+"""What of the sources is new: their headers checked, their content compared with what the archive holds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from probav import storage
+from probav.archive import open_archive
+from probav.errors import ProbavError, SourceError
+from probav.grid import Grid
+from probav.ingestion.report import Report
+from probav.products import ProductDefinition, Variable
+from probav.readers import Granule, Rejected
+
+Window = tuple[int, int, int, int]
+"""Row, column, height and width on the product's grid."""
+
+Open = Callable[[Granule], Any]
+"""Opens a granule as a context manager."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A granule whose header was read, and the digest of its files."""
+
+    granule: Granule
+    digest: bytes
+    grid: Grid
+    variables: Mapping[str, Variable]
+    bytes: int
+
+
+class Stored:
+    """What an archive holds of a product: its grid, dates, and the source of each date and window."""
+
+    def __init__(self, url: str, name: str) -> None:
+        archive = open_archive(url) if storage.exists(url) else None
+        product = archive[name] if archive is not None and name in archive else None
+        self.grid: Grid | None = None
+        self.dates: list[np.datetime64] = []
+        self.variables: Mapping[str, Variable] = {}
+        self._windows: dict[Window, int] = {}
+        if product is not None:
+            self.grid, self.variables = product.grid, product.variables
+            self.dates = list(storage.stored_times(product.group))
+            tiles = storage.stored_info(product.group)["tiles"]
+            self._windows = {storage.window_key(tile): index for index, tile in enumerate(tiles)}
+            self._positions = {date: index for index, date in enumerate(self.dates)}
+            self._ranks = storage.array_of(product.group, "source_rank")[:]
+            self._digests = storage.array_of(product.group, "source_digest")
+
+    def source(self, date: np.datetime64, window: Window) -> tuple[int, bytes]:
+        """Return the rank and digest of what is there at a date and window; -1 and b"" for nothing."""
+        index = self._windows.get(window)
+        if index is None or date not in self._positions:
+            return -1, b""
+        position = self._positions[date]
+        rank = int(self._ranks[position, index]) - 1
+        return (-1, b"") if rank < 0 else (rank, self._digests[position, index].tobytes())
+
+
+def place(grid: Grid, granule: Grid) -> Window:
+    """Return the window of a granule on its product's grid.
+
+    Raises
+    ------
+    SourceError
+        If its pixels don't lie on that grid, or beyond it.
+    """
+    offset = grid.offset_of(granule)
+    if offset is None:
+        raise SourceError(
+            f"its pixels don't lie on the grid of the product in the archive: first pixel centre "
+            f"({granule.x0:.7f}, {granule.y0:.7f}) and {granule.nx:.6g} pixels a degree, the archive has "
+            f"({grid.x0:.7f}, {grid.y0:.7f}) and {grid.nx:.6g}; keep such files in an archive of their own"
+        )
+    row, column = offset
+    if row < 0 or column < 0 or row + granule.height > grid.height or column + granule.width > grid.width:
+        raise SourceError(f"it reaches beyond the grid of the product in the archive ({grid.bounds})")
+    return row, column, granule.height, granule.width
+
+
+def product_grid(definition: ProductDefinition, first: Grid) -> Grid:
+    """Return the grid an archive keeps a product on: its own, or the first file's where that is off it."""
+    return definition.grid if definition.grid.offset_of(first) is not None else first
+
+
+def batches(
+    url: str,
+    definition: ProductDefinition,
+    granules: list[Granule],
+    opening: Open,
+    threads: Executor,
+    report: Report,
+    step: Callable[[Granule], None],
+) -> Iterator[list[Checked]]:
+    """Yield what is to be written, one chunk of the time axis at a time, headers checked in parallel.
+
+    What is left out is counted in the report; `step` is called for it.
+    """
+    stored = Stored(url, definition.id)
+    grid = stored.grid
+    dates = {*stored.dates}
+    new = sorted({granule.date for granule in granules} - dates)
+    position = {date: index for index, date in enumerate([*stored.dates, *new])}
+
+    def chunk(granule: Granule) -> int:
+        return position[granule.date] // storage.TIME_CHUNK
+
+    for _, group in groupby(sorted(granules, key=chunk), key=chunk):
+        newest: dict[tuple[Any, ...], Checked] = {}  # by date and window: regional cuts are no rivals
+        for granule, checked in _check_all(list(group), opening, threads):
+            try:
+                if isinstance(checked, ProbavError):
+                    raise checked
+                grid = grid or product_grid(definition, checked.grid)
+                window = place(grid, checked.grid)
+                _fits(checked, stored.variables)
+            except ProbavError as error:
+                report.rejected.append(Rejected(granule.files[0], str(error)))
+                step(granule)
+                continue
+            rank, digest = stored.source(granule.date, window)
+            rival = newest.get((granule.date, *window))
+            if digest == checked.digest:
+                report.unchanged += 1
+                step(granule)
+            elif granule.rank < rank or (rival is not None and granule.rank < rival.granule.rank):
+                report.superseded += 1
+                step(granule)
+            else:
+                if rival is not None:
+                    report.superseded += 1
+                    step(rival.granule)
+                newest[granule.date, *window] = checked
+        if newest:
+            yield list(newest.values())
+
+
+def _check_all(
+    granules: list[Granule], opening: Open, threads: Executor
+) -> Iterable[tuple[Granule, Checked | ProbavError]]:
+    def check(granule: Granule) -> Checked | ProbavError:
+        try:
+            with opening(granule) as opened:
+                digest, size = _digest(granule)
+                return Checked(granule, digest, opened.grid, dict(opened.variables), size)
+        except ProbavError as error:
+            return error
+        except OSError as error:  # it went away, or may not be read
+            return SourceError(f"{granule.files[0]} can't be read: {error}")
+
+    return zip(granules, threads.map(check, granules), strict=True)
+
+
+def _digest(granule: Granule) -> tuple[bytes, int]:
+    """Return the SHA-256 of a granule's files, whatever they are called, and their size in bytes."""
+    whole, size = hashlib.sha256(), 0
+    for file in sorted(granule.files):
+        with file.open("rb") as stream:
+            whole.update(hashlib.file_digest(stream, "sha256").digest())
+            size += stream.tell()
+    return whole.digest(), size
+
+
+def _fits(checked: Checked, stored: Mapping[str, Variable]) -> None:
+    """Raise SourceError where the archive's arrays can't hold a granule's numbers as they are."""
+    for name, found in checked.variables.items():
+        held = stored.get(name)
+        if held is None or found.units != held.units:  # a new array, or left out with a note
+            continue
+        if (found.scale, found.offset) != (held.scale, held.offset):
+            raise SourceError(
+                f"{name} is stored with scale {found.scale} and offset {found.offset}, the archive has "
+                f"{held.scale} and {held.offset}; keep such files in an archive of their own"
+            )
+        if not np.can_cast(np.dtype(found.dtype), np.dtype(held.dtype)):
+            raise SourceError(f"{name} is {found.dtype}, which the archive's {held.dtype} can't hold")

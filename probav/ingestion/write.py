@@ -1,0 +1,386 @@
+"""One commit: granules of one product written as whole chunks, in parallel, each chunk by one worker."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probav import storage
+from probav.accumulate import memory_budget
+from probav.errors import ProbavError
+from probav.ingestion.plan import Checked, Open, Window, place, product_grid
+from probav.ingestion.report import Report
+from probav.products import ProductDefinition, Variable
+from probav.readers import OpenGranule, Rejected
+
+Tick = Callable[[float], None]
+"""Called with the fraction of the commit that is written."""
+
+
+class _Bad(Exception):
+    """Granules that failed while their pixels were read; nothing is committed then."""
+
+    def __init__(self, reasons: dict[int, str]) -> None:
+        super().__init__(reasons)
+        self.reasons = reasons  # by index in the batch
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one worker writes: rows of a window, over consecutive positions on the time axis.
+
+    Attributes
+    ----------
+    window : Window
+    rows : (int, int)
+        First row and the one after the last, on the product's grid.
+    start : int
+        Position of the first date.
+    items : tuple of Checked
+        The source of each date.
+    indices : tuple of int
+        Where they stand in the batch.
+    replaced : tuple of bool
+        Whether the date had a source already, of which nothing may remain.
+    """
+
+    window: Window
+    rows: tuple[int, int]
+    start: int
+    items: tuple[Checked, ...]
+    indices: tuple[int, ...]
+    replaced: tuple[bool, ...]
+
+    def strips(self) -> Iterator[tuple[int, int]]:
+        """Cut the rows at the edges of chunks."""
+        first, last = self.rows
+        for top in range(first - first % storage.PIXEL_CHUNK, last, storage.PIXEL_CHUNK):
+            yield max(top, first), min(top + storage.PIXEL_CHUNK, last)
+
+
+def commit(
+    url: str,
+    definition: ProductDefinition,
+    batch: list[Checked],
+    report: Report,
+    opening: Open,
+    threads: int,
+    tick: Tick,
+) -> None:
+    """Write a batch as one commit; granules whose pixels turn out to be bad are left out, the rest written.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive can't be written; nothing is changed then.
+    """
+    good = list(batch)
+    while good:
+        days = sorted(str(item.granule.date) for item in good)
+        message = f"{definition.id}: {days[0]} to {days[-1]}, {len(good)} granules"
+        names = [item.granule.name for item in good]
+        try:
+            with storage.writing(url, message, {"product": definition.id, "granules": names}) as root:
+                written = _write(root, definition, good, report, opening, threads, tick)
+        except _Bad as bad:
+            report.rejected += [
+                Rejected(good[index].granule.files[0], reason) for index, reason in bad.reasons.items()
+            ]
+            good = [item for index, item in enumerate(good) if index not in bad.reasons]
+            continue
+        report.taken += len(written)
+        report.unchanged += len(good) - len(written)
+        report.bytes += sum(item.bytes for item in written)
+        if written:
+            report.snapshots.append(storage.Store(url).snapshot)
+        return
+
+
+def _write(
+    root: Any,
+    definition: ProductDefinition,
+    batch: list[Checked],
+    report: Report,
+    opening: Open,
+    threads: int,
+    tick: Tick,
+) -> list[Checked]:
+    """Write a batch into an open transaction; return what another process hadn't written meanwhile."""
+    if definition.id in root:
+        group = root[definition.id]
+    else:
+        group = storage.create_group(root, definition, product_grid(definition, batch[0].grid))
+    grid = storage.stored_grid(group)
+    windows = [place(grid, item.grid) for item in batch]
+    places = [
+        storage.add_window(group, item.granule.tile, window)
+        for item, window in zip(batch, windows, strict=True)
+    ]
+    storage.append_times(
+        group,
+        np.array(
+            sorted({item.granule.date for item in batch} - set(storage.stored_times(group))), "datetime64[D]"
+        ),
+    )
+    index_of = {date: index for index, date in enumerate(storage.stored_times(group))}
+    positions = [index_of[item.granule.date] for item in batch]
+    ranks, digests = group["source_rank"][:], group["source_digest"]
+    held = [int(ranks[at]) - 1 for at in zip(positions, places, strict=True)]
+    new = [
+        index
+        for index, item in enumerate(batch)
+        if held[index] < item.granule.rank
+        or (
+            held[index] == item.granule.rank
+            and digests[positions[index], places[index]].tobytes() != item.digest
+        )
+    ]
+    _make_variables(group, definition, [batch[index] for index in new])
+    pieces = _pieces(batch, new, windows, positions, [rank >= 0 for rank in held], threads)
+    digest = _write_pieces(group, definition, pieces, opening, threads, tick, report)
+    for index in new:
+        at = positions[index], places[index]
+        group["source_rank"][at] = batch[index].granule.rank + 1
+        group["source_digest"][at] = np.frombuffer(batch[index].digest, "uint8")
+        group["content_digest"][at] = digest[index]
+    return [batch[index] for index in new]
+
+
+def _make_variables(group: Any, definition: ProductDefinition, batch: list[Checked]) -> None:
+    """Make the arrays of variables that come for the first time, encoded as the first file has them."""
+    grid = storage.stored_grid(group)
+    found: dict[str, list[Variable]] = defaultdict(list)
+    for item in batch:
+        for name, variable in item.variables.items():
+            found[name].append(variable)
+    for name, variables in found.items():
+        if name not in group:
+            table = definition.variables[name]
+            usual = [variable for variable in variables if variable.units == table.units]
+            storage.create_variable(group, (usual or [table])[0], grid)
+
+
+def _pieces(
+    batch: list[Checked],
+    new: list[int],
+    windows: list[Window],
+    positions: list[int],
+    replaced: list[bool],
+    threads: int,
+) -> list[list[Piece]]:
+    """Cut a batch into pieces; no two pieces of one wave share a chunk, the best versions come last."""
+    pieces: list[Piece] = []
+    order = sorted(new, key=lambda index: (windows[index], positions[index]))
+    by_window = [(window, list(group)) for window, group in groupby(order, key=lambda index: windows[index])]
+    bands = max(1, threads // max(1, len(by_window)))
+    for window, indices in by_window:
+        places = np.array([positions[index] for index in indices])
+        for run in np.split(np.arange(len(places)), np.flatnonzero(np.diff(places) > 1) + 1):
+            chosen = [indices[number] for number in run]
+            pieces += [
+                Piece(
+                    window,
+                    rows,
+                    int(places[run[0]]),
+                    tuple(batch[index] for index in chosen),
+                    tuple(chosen),
+                    tuple(replaced[index] for index in chosen),
+                )
+                for rows in _bands(window, bands)
+            ]
+    pieces.sort(key=lambda piece: max(item.granule.rank for item in piece.items))
+    waves: list[list[Piece]] = []
+    for piece in pieces:  # into the wave after the last one that it shares a chunk with
+        after = [number for number, wave in enumerate(waves) if any(_share(piece, other) for other in wave)]
+        number = after[-1] + 1 if after else 0
+        if number == len(waves):
+            waves.append([])
+        waves[number].append(piece)
+    return waves
+
+
+def _bands(window: Window, count: int) -> list[tuple[int, int]]:
+    """Cut a window's rows into some bands, at the edges of chunks."""
+    row, _, height, _ = window
+    first, last = row // storage.PIXEL_CHUNK, (row + height - 1) // storage.PIXEL_CHUNK + 1
+    edges = np.unique(np.linspace(first, last, count + 1).round().astype(int)) * storage.PIXEL_CHUNK
+    cuts = np.clip(edges, row, row + height).tolist()
+    return [(start, stop) for start, stop in pairwise(cuts) if start < stop]
+
+
+def _share(one: Piece, other: Piece) -> bool:
+    """Return whether two pieces lie in a common chunk."""
+
+    def chunks(piece: Piece) -> tuple[tuple[int, int], ...]:
+        _, column, _, width = piece.window
+        spans = (piece.rows, (column, column + width))
+        return (
+            *((low // storage.PIXEL_CHUNK, (high - 1) // storage.PIXEL_CHUNK) for low, high in spans),
+            (piece.start // storage.TIME_CHUNK, (piece.start + len(piece.items) - 1) // storage.TIME_CHUNK),
+        )
+
+    return all(
+        low <= top and bottom <= high
+        for (low, high), (bottom, top) in zip(chunks(one), chunks(other), strict=True)
+    )
+
+
+def _write_pieces(
+    group: Any,
+    definition: ProductDefinition,
+    waves: list[list[Piece]],
+    opening: Open,
+    threads: int,
+    tick: Tick,
+    report: Report,
+) -> dict[int, int]:
+    """Write all pieces; return the content digest of each granule by its index in the batch.
+
+    Raises
+    ------
+    _Bad
+        If a granule can't be read to its end.
+    """
+    variables = {
+        array.basename: storage.stored_variable(array, definition) for array in storage.variables_of(group)
+    }
+    widest = max((np.dtype(variable.dtype).itemsize for variable in variables.values()), default=1)
+    strip = max(
+        (
+            len(piece.items) * storage.PIXEL_CHUNK * piece.window[3] * widest
+            for wave in waves
+            for piece in wave
+        ),
+        default=1,
+    )
+    workers = max(1, min(threads, memory_budget() // (3 * strip)))
+    total = sum(len(list(piece.strips())) for wave in waves for piece in wave) * len(variables)
+    done = 0
+    lock = threading.Lock()
+
+    def written() -> None:
+        nonlocal done
+        with lock:
+            done += 1
+            tick(done / total)
+
+    digests: dict[int, int] = defaultdict(int)
+    bad: dict[int, str] = {}
+    with ThreadPoolExecutor(workers, thread_name_prefix="probav-ingest") as pool:
+        for wave in waves:
+            running = [
+                pool.submit(write_piece, group, piece, variables, opening, written, report.notes)
+                for piece in wave
+            ]
+            try:
+                for future in running:
+                    found, failed = future.result()
+                    bad.update(failed)
+                    for index, digest in found.items():
+                        digests[index] ^= digest
+            finally:  # an interrupt waits for what is being written, not for what is still to come
+                for future in running:
+                    future.cancel()
+    if bad:
+        raise _Bad(bad)
+    return digests
+
+
+def write_piece(
+    group: Any,
+    piece: Piece,
+    variables: dict[str, Variable],
+    opening: Open,
+    written: Callable[[], None],
+    notes: set[str],
+) -> tuple[dict[int, int], dict[int, str]]:
+    """Write one piece, a strip of whole chunks at a time.
+
+    Returns
+    -------
+    digests, bad : dict
+        By index in the batch: the content digest of this piece, and why a granule can't be read.
+    """
+    digests: dict[int, int] = defaultdict(int)
+    bad: dict[int, str] = {}
+    with ExitStack() as stack:
+        opened: list[OpenGranule | None] = []
+        for index, item in zip(piece.indices, piece.items, strict=True):
+            try:
+                opened.append(stack.enter_context(opening(item.granule)))
+            except ProbavError as error:
+                bad[index] = str(error)
+                opened.append(None)
+        for name, stored in variables.items():
+            runs = _runs(piece, name, stored, group.basename, notes)
+            for first, last in piece.strips():
+                for run in runs:
+                    strip = np.full(
+                        (len(run), last - first, piece.window[3]), stored.unwritten, np.dtype(stored.dtype)
+                    )
+                    for number, at in enumerate(run):
+                        source, index = opened[at], piece.indices[at]
+                        if source is None or index in bad or not _holds(piece.items[at], name, stored):
+                            continue
+                        try:
+                            rows = first - piece.window[0], last - piece.window[0]
+                            strip[number] = _recoded(source, name, *rows, stored)
+                            digests[index] ^= _strip_digest(
+                                name, first, piece.window[1], strip[number], stored
+                            )
+                        except ProbavError as error:
+                            bad[index] = str(error)
+                    if not bad:
+                        times = slice(piece.start + run[0], piece.start + run[-1] + 1)
+                        columns = slice(piece.window[1], piece.window[1] + piece.window[3])
+                        group[name][times, first:last, columns] = strip
+                written()
+    return digests, bad
+
+
+def _holds(item: Checked, name: str, stored: Variable) -> bool:
+    return name in item.variables and item.variables[name].units == stored.units
+
+
+def _runs(piece: Piece, name: str, stored: Variable, product: str, notes: set[str]) -> list[list[int]]:
+    """Return runs of consecutive dates of a piece that have the variable, or had it from an older source."""
+    wanted = []
+    for at, (item, replaced) in enumerate(zip(piece.items, piece.replaced, strict=True)):
+        if name in item.variables and not _holds(item, name, stored):
+            notes.add(
+                f"{product}: some files have {name} in {item.variables[name].units}, the archive in "
+                f"{stored.units}; it is left without a value at their dates"
+            )
+        if replaced or _holds(item, name, stored):
+            wanted.append(at)
+    cuts = np.flatnonzero(np.diff(wanted) > 1) + 1
+    return [run.tolist() for run in np.split(wanted, cuts)] if wanted else []
+
+
+def _strip_digest(name: str, row: int, column: int, dn: NDArray[Any], stored: Variable) -> int:
+    """Return the digest of a strip, piece by piece of a chunk: what `verify` can read one at a time."""
+    digest, size = 0, storage.PIXEL_CHUNK
+    for left in range(column - column % size, column + dn.shape[1], size):
+        first, last = max(left, column), min(left + size, column + dn.shape[1])
+        part = dn[:, first - column : last - column]
+        digest ^= storage.content_digest(name, row, first, part, stored.unwritten)
+    return digest
+
+
+def _recoded(source: OpenGranule, name: str, start: int, stop: int, stored: Variable) -> NDArray[Any]:
+    """Read rows in the encoding the archive holds: older files may have another type and no-data value."""
+    found = source.variables[name]
+    data = source.read(name, start, stop)
+    recoded = data.astype(stored.dtype)
+    if found.nodata != stored.nodata and found.nodata is not None:
+        recoded[data == found.nodata] = stored.unwritten
+    return recoded
