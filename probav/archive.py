@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # geopandas and xarray take a second to import: only where th
     import xarray as xr
     from shapely.geometry.base import BaseGeometry
 
+    from probav.catalogue import Catalogue
     from probav.query import Estimate
 
 Progress = Callable[[int, int, int], None]
@@ -57,8 +58,9 @@ class Product:
     def __init__(self, store: storage.Store, name: str) -> None:
         self.id = name
         self.store = store
-        self.group: Any = store.root[name]
-        self.definition: ProductDefinition = storage.stored_definition(self.group)
+        group: Any = store.root[name]
+        self.group = group
+        self.definition: ProductDefinition = storage.stored_definition(group)
 
     @property
     def title(self) -> str:
@@ -243,6 +245,13 @@ class Archive:
     def tag(self, name: str) -> None:
         """Give this snapshot a name that stays, for `open_archive(tag=...)`."""
         self.store.tag(name)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The archive as a STAC catalogue, to search and to write."""
+        from probav.catalogue import Catalogue
+
+        return Catalogue(self)
 
     def by_role(self, role: str) -> Product | None:
         """Return the product that masks and strata know as `role` ("landcover"), if the archive holds it."""
