@@ -44,6 +44,7 @@ class Stored:
         archive = open_archive(url) if storage.exists(url) else None
         product = archive[name] if archive is not None and name in archive else None
         self.grid: Grid | None = None
+        self.registered = product is not None and storage.is_registered(product.group)
         self.dates: list[np.datetime64] = []
         self.variables: Mapping[str, Variable] = {}
         self._windows: dict[Window, int] = {}
@@ -120,6 +121,11 @@ def batches(
             try:
                 if isinstance(checked, ProbavError):
                     raise checked
+                if stored.registered:
+                    raise SourceError(
+                        f"{definition.id} is registered in this archive, not taken in; register this file, "
+                        "too (`probav archive register`), or take it in to another archive"
+                    )
                 grid = grid or product_grid(definition, checked.grid)
                 window = place(grid, checked.grid)
                 _fits(checked, stored.variables)

@@ -28,6 +28,8 @@ class Report:
     dry_run : bool
     bytes : int
         Of the source files of what was taken in.
+    verb : str
+        "registered" where files were only referred to.
     """
 
     archive: str
@@ -39,9 +41,10 @@ class Report:
     notes: set[str] = field(default_factory=set)
     dry_run: bool = False
     bytes: int = 0
+    verb: str = "taken in"
 
     def __str__(self) -> str:
-        taken = "would be taken in" if self.dry_run else "taken in"
+        taken = f"would be {self.verb}" if self.dry_run else self.verb
         lines = [
             f"{self.archive}: {self.taken} {taken}, {self.unchanged} already there, "
             f"{self.superseded} older than what is there, {len(self.rejected)} rejected "

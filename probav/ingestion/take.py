@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -93,29 +94,31 @@ def take(
     report = Report(url, rejected=list(rejected), dry_run=dry_run)
     made = False
     count = _Counter(len(granules), progress)
-    pool = _pool(workers)
+    opening = _readers().open
     with ThreadPoolExecutor(workers) as checkers:
         for _, own in groupby(granules, key=lambda granule: granule.product):
             of_product = list(own)
             definition = of_product[0].definition
-            for batch in batches(url, definition, of_product, pool.open, checkers, report, count.step):
+            for batch in batches(url, definition, of_product, opening, checkers, report, count.step):
                 size = sum(item.bytes for item in batch)
                 if dry_run:
                     report.taken += len(batch)
                     report.bytes += size
                 else:
                     made = storage.create(url, missing_only=True) or made
-                    commit(url, definition, batch, report, pool.open, workers, count.part(len(batch), size))
+                    commit(url, definition, batch, report, opening, workers, count.part(len(batch), size))
                 count.add(len(batch), size)
     if made and not report.taken:
         storage.remove_empty(url)
     return report
 
 
-@lru_cache(maxsize=1)
-def _pool(processes: int) -> ReaderPool:
-    """Return the readers of this process, which take a second to start and end with it."""
-    return ReaderPool(processes)
+@cache
+def _readers() -> ReaderPool:
+    """Return the reading processes of this process, which take a second to start and end with it."""
+    pool = ReaderPool(default_threads())
+    atexit.register(pool.close)
+    return pool
 
 
 class _Counter:
