@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from probav.ingestion import Report, ingest, watch
     from probav.products import ProductDefinition
     from probav.products.custom import load_definition
+    from probav.registration import register
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ingest",
     "load_definition",
     "open_archive",
+    "register",
     "watch",
 ]
 
@@ -39,7 +41,7 @@ _LAZY = {
     "Aoi": "areas", "Archive": "archive", "Extent": "archive", "Product": "archive",
     "ProductDefinition": "products", "Report": "ingestion", "aoi": "areas", "create_archive": "archive",
     "ingest": "ingestion", "load_definition": "products.custom", "open_archive": "archive",
-    "watch": "ingestion",
+    "register": "registration", "watch": "ingestion",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import probav
 from probav import options
-from probav.cli import archive, queries
+from probav.cli import archive, queries, register
 from probav.cli.terminal import group
 from probav.errors import ProbavError, QueryError
 
@@ -47,5 +47,6 @@ def _parser() -> options.Parser:
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=options.Parser)
     actions = group(commands, "archive", "create, fill and look at an archive")
     archive.add(actions)
+    register.add(actions)
     queries.add(commands)
     return parser

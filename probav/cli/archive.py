@@ -21,12 +21,12 @@ def add(actions: Any) -> None:
     ingest.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="files, or folders searched with sub-folders"
     )
-    _add_product(ingest)
+    add_product(ingest)
     ingest.add_argument("--date", metavar="DATE", help="first day of the period of such files")
     ingest.add_argument("--dry-run", action="store_true", help="only say what would be done")
     watch = command(actions, "watch", _watch, "take new files of a folder in as they arrive, until Ctrl-C")
     watch.add_argument("folder", metavar="FOLDER", help="where new products arrive")
-    _add_product(watch)
+    add_product(watch)
     watch.add_argument(
         "--every", metavar="SECONDS", type=_seconds, default=10.0,
         help="time between two looks, and how long a file must rest (default: %(default)g)",
@@ -40,14 +40,16 @@ def add(actions: Any) -> None:
     add_archive(info)
 
 
-def _add_product(parser: options.Parser) -> None:
+def add_product(parser: options.Parser) -> None:
+    """Add --product."""
     parser.add_argument(
         "--product", metavar="ID|FILE",
         help="product of files whose names don't say it; a .yaml file that defines one of your own",
     )  # fmt: skip
 
 
-def _product(text: str | None) -> str | ProductDefinition | None:
+def product_of(text: str | None) -> str | ProductDefinition | None:
+    """Return what --product names: an id, or the definition in a YAML file."""
     if text is not None and Path(text).suffix.lower() in (".yaml", ".yml"):
         return probav.load_definition(text)
     return text
@@ -81,7 +83,7 @@ def _ingest(parsed: argparse.Namespace) -> None:
         report = probav.ingest(
             parsed.archive or storage.default_url(),
             parsed.sources,
-            _product(parsed.product),
+            product_of(parsed.product),
             date=parsed.date,
             threads=parsed.threads,
             dry_run=parsed.dry_run,
@@ -95,7 +97,7 @@ def _watch(parsed: argparse.Namespace) -> None:
     print(f"Watching {parsed.folder} for {where}; Ctrl-C ends it", flush=True)
     try:
         for report in probav.watch(
-            where, parsed.folder, _product(parsed.product), every=parsed.every, threads=parsed.threads
+            where, parsed.folder, product_of(parsed.product), every=parsed.every, threads=parsed.threads
         ):
             print(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {report}", flush=True)
     except KeyboardInterrupt:

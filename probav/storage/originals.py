@@ -51,13 +51,27 @@ def difference(original: Original) -> str | None:
     return f"{path} changed since it was registered"
 
 
+def folder_url(folder: Path) -> str:
+    """Return the URL under which Icechunk reads a folder.
+
+    Raises
+    ------
+    SourceError
+        If the name has letters that Icechunk (1.1 and 2.3) doesn't find again in its list of folders.
+    """
+    if folder.as_uri() != f"file://{folder}":
+        raise SourceError(
+            f"{folder} has letters in its name that can't be registered; use a symbolic link to it with a "
+            "plain name (letters, digits, '-', '_', '.')"
+        )
+    return f"file://{folder}/"
+
+
 def allow(url: str, folders: Iterable[Path]) -> None:
     """Add folders to those that the archive at `url` reads original files from.
 
     Raises
     ------
-    SourceError
-        If a folder's name has letters that Icechunk can't have in it.
     ArchiveError
         If the archive can't be written, or is on an object store.
     """
@@ -70,12 +84,7 @@ def allow(url: str, folders: Iterable[Path]) -> None:
             known = config.virtual_chunk_containers or {}
             added = 0
             for folder in sorted(set(folders)):
-                prefix = f"file://{folder}/"
-                if folder.as_uri() + "/" != prefix:
-                    raise SourceError(
-                        f"{folder} has letters in its name that can't be registered; use a symbolic link to "
-                        "it with a plain name (letters, digits, '-', '_', '.')"
-                    )
+                prefix = folder_url(folder)
                 if not any(prefix.startswith(held) for held in known):
                     store = icechunk.local_filesystem_store(str(folder))
                     config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
@@ -86,7 +95,7 @@ def allow(url: str, folders: Iterable[Path]) -> None:
             raise ArchiveError(f"Can't write to the archive {url}: {first_line(error)}") from error
 
 
-def authorized(url: str, where: Any) -> dict[str, None] | None:
+def authorized(url: str, where: Any) -> Any:
     """Return the folders of an archive's original files, for Icechunk; only a local archive may have any."""
     if local_path(url) is None:
         return None
@@ -147,7 +156,9 @@ class CheckedStore(WrapperStore[Any]):
         """
         array, _, numbers = key.partition("/c/")
         if numbers.count("/") == _CHUNK_KEY - 1 and array.count("/") == 1:
-            await self._check(*array.split("/"), *map(int, numbers.split("/")))
+            product, variable = array.split("/")
+            position, row, column = map(int, numbers.split("/"))
+            await self._check(product, variable, position, row, column)
         try:
             return await self._store.get(key, prototype, byte_range)
         except icechunk.IcechunkError as error:
@@ -155,7 +166,7 @@ class CheckedStore(WrapperStore[Any]):
 
     async def _check(self, product: str, variable: str, position: int, row: int, column: int) -> None:
         if product not in self._products:
-            self._products[product] = await self._open(product)
+            self._products[product] = await self._look_up(product)
         if self._products[product] is None:
             return
         windows, array = self._products[product]
@@ -176,7 +187,7 @@ class CheckedStore(WrapperStore[Any]):
                         "registered file back."
                     )
 
-    async def _open(self, product: str) -> Any:
+    async def _look_up(self, product: str) -> Any:
         group = await asynchronous.open_group(store=self._store, path=product, mode="r")
         info: Any = group.attrs.get("probav") or {}
         if not info.get("registered"):
