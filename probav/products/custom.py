@@ -186,7 +186,7 @@ def _record(kind: type, data: object, where: str) -> Any:
         raise DefinitionError(
             f"{path}{missing[0]} is missing; needed, too: {', '.join(missing[1:]) or 'nothing'}"
         )
-    return kind(**{key: _CHECKS[kind][key](value, f"{path}{key}") for key, value in given.items()})
+    return kind(**{key: _CHECKS[kind][key](given[key], f"{path}{key}") for key in known if key in given})
 
 
 def _has_default(item: Field[Any]) -> bool:
@@ -198,10 +198,8 @@ def _defaults(kind: type, data: Mapping[Any, Any]) -> dict[str, Any]:
     if kind is not ProductDefinition:
         return {}
     variables = data.get("variables")
-    first = list(variables)[:1] if isinstance(variables, Mapping) else []
-    return {"masks": {}, "grid": FROM_FILE, "date_in_name": "first"} | (
-        {"default": first[0]} if first else {}
-    )
+    first = next(iter(variables), "") if isinstance(variables, Mapping) else ""
+    return {"masks": {}, "grid": FROM_FILE, "date_in_name": "first", "default": first}
 
 
 def _check_whole(product: ProductDefinition) -> None:
@@ -251,8 +249,8 @@ def _check_flag(flag: Flag, where: str, product: ProductDefinition) -> None:
         dtype = np.dtype(product.variables[flag.variable].dtype)
         if dtype.kind == "f" or not 0 < flag.bits <= np.iinfo(dtype).max or flag.equals & ~flag.bits:
             raise DefinitionError(
-                f"{where}: got bits {flag.bits} and equals {flag.equals} of {dtype}; expected bits that the type "
-                "has, and no bit in equals that isn't in bits"
+                f"{where}: got bits {flag.bits} and equals {flag.equals} of {dtype}; expected bits that the "
+                "type has, and no bit in equals that isn't in bits"
             )
 
 
