@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from probav.errors import SourceError
-from probav.products import ProductDefinition, get_product
-from probav.readers.granules import FORMATS, Granule, is_vgt, name_of
+from probav.products import PRODUCTS, ProductDefinition, get_product
+from probav.readers.granules import FORMATS, Granule, is_vgt, name_of, plane_of
 from probav.readers.names import ProductName, split_suffix
 from probav.readers.periods import day_of, label
-
-_QUICK_LOOK = re.compile(r"(^|_)(QL|QUICKLOOK)(?=[_.])", re.IGNORECASE)
+from probav.readers.zips import is_product
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def discover(
     granules = [
         granule
         for group in _groups(named)
-        for granule in _granules(group, given.definition(group[0][1].product))
+        for granule in _granules(group, given.product or PRODUCTS[group[0][1].product])
     ]
     return sorted(
         granules, key=lambda g: (g.product, g.date, g.tile, g.rank, len(g.files), g.files)
@@ -115,15 +113,13 @@ class _Given:
                 raise
             if self.date is None:
                 raise SourceError(f"{path.name} doesn't say its date; give date=") from None
-            return ProductName(self.product.id, self.date, "", 0, None, split_suffix(path.name)[0])
+            layer, granule = plane_of(path, self.product)
+            return ProductName(self.product.id, self.date, "", 0, layer, granule)
         if self.product is not None and name.product != self.product.id:
             raise SourceError(f"{path.name} is of {name.product}, not of {self.product.id}")
         if self.date is not None and name.date != self.date:
             raise SourceError(f"{path.name} is of {name.date}, not of {self.date}")
         return name
-
-    def definition(self, product: str) -> ProductDefinition:
-        return get_product(product) if self.product is None else self.product
 
 
 def _files(root: Path, seen: set[tuple[int, int]], rejected: list[Rejected]) -> Iterator[str]:
@@ -139,11 +135,10 @@ def _files(root: Path, seen: set[tuple[int, int]], rejected: list[Rejected]) -> 
                 seen.add((status.st_dev, status.st_ino))
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        if entry.name.startswith("."):
-                            continue
                         if entry.is_dir():
-                            folders.append(entry.path)
-                        elif _is_product(entry.name) and entry.is_file():
+                            if not entry.name.startswith("."):
+                                folders.append(entry.path)
+                        elif is_product(entry.name) and entry.is_file():
                             yield entry.path
             except OSError as error:
                 rejected.append(Rejected(Path(folder), f"can't be read: {error.strerror}"))
@@ -153,17 +148,13 @@ def _files(root: Path, seen: set[tuple[int, int]], rejected: list[Rejected]) -> 
         raise SourceError(f"{root} does not exist; expected a product file or a folder of them")
 
 
-def _is_product(name: str) -> bool:
-    return bool(split_suffix(name)[1]) and _QUICK_LOOK.search(name) is None
-
-
 def _groups(named: list[tuple[Path, ProductName]]) -> Iterable[list[tuple[Path, ProductName]]]:
     """Group the files of a granule whose names differ in the layer; any other file is a granule."""
-    groups: dict[tuple[str, Path | None], list[tuple[Path, ProductName]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[tuple[Path, ProductName]]] = defaultdict(list)
     for path, name in named:
         kind = FORMATS[split_suffix(path.name)[1]]
         layered = kind == "geotiff" or (kind == "hdf5" and is_vgt(name.product))
-        groups[name.granule, None if layered else path].append((path, name))
+        groups[name.granule, "" if layered else str(path)].append((path, name))
     return groups.values()
 
 
@@ -172,9 +163,10 @@ def _granules(group: list[tuple[Path, ProductName]], definition: ProductDefiniti
 
     Layers may have folders of their own, so folders are merged upwards as long as no layer repeats.
     """
+    name = group[0][1]
     folders: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
-    for path, name in group:
-        folders[path.parent].append((path, name))
+    for path, its_name in group:
+        folders[path.parent].append((path, its_name))
     while len(folders) > 1:
         merged: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
         for folder, files in folders.items():
@@ -183,7 +175,6 @@ def _granules(group: list[tuple[Path, ProductName]], definition: ProductDefiniti
         if repeated or merged.keys() == folders.keys():
             break
         folders = merged
-    name = group[0][1]
     for files in folders.values():
         paths = tuple(sorted(path for path, _ in files))
         yield Granule(name.product, name.date, name.rank, name.tile, paths, name.granule, definition)

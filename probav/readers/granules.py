@@ -193,6 +193,14 @@ def is_vgt(product: str) -> bool:
     return product.startswith("SPOTVEGETATION_")
 
 
+def plane_of(path: Path, product: ProductDefinition) -> tuple[str | None, str]:
+    """Return what a name says that isn't official: the plane of SPOT-VEGETATION (0001_B0), and the rest."""
+    stem = split_suffix(path.name)[0]
+    rest, _, plane = stem.rpartition("_")
+    variable = product.variable_in_file(plane) if is_vgt(product.id) else None
+    return (None, stem) if variable is None else (variable.name, rest)
+
+
 def _format(path: Path) -> str:
     return FORMATS[split_suffix(path.name)[1]]
 
@@ -203,7 +211,7 @@ def _layer(path: Path, granule: Granule) -> str | None:
         try:
             layer = name_of(named, granule.definition).layer
         except SourceError:
-            continue
+            layer = plane_of(named, granule.definition)[0]
         if layer is not None:
             return layer
     return None

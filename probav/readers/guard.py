@@ -1,7 +1,7 @@
 """Reading in child processes: damaged files crash the C libraries, and HDF5 reads one file at a time in each.
 
-Measured: of 1,500 mutated files each, SZIP-compressed HDF5 crashed twice (SIGFPE), HDF4 four times (SIGSEGV,
-SIGABRT).
+Of 1,500 mutated files each, SZIP-compressed HDF5 crashed twice (SIGFPE), HDF4 four times (SIGSEGV, SIGABRT),
+and not always with the damaged file but with one read after it. So a child that met a bad file reads no other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.errors import SourceError
+from probav.errors import EngineError, SourceError
 from probav.grid import Grid
 from probav.products import Variable
 from probav.readers.granules import Granule
@@ -44,7 +44,10 @@ class ReaderPool:
 
     def __init__(self, processes: int | None = None, timeout: float = 120) -> None:
         self._lock = threading.Lock()
-        self._children = [_Child(timeout) for _ in range(processes or len(os.sched_getaffinity(0)))]
+        self._template = _Template()
+        self._children = [
+            _Child(self._template, timeout) for _ in range(processes or len(os.sched_getaffinity(0)))
+        ]
         self._load = [0] * len(self._children)  # open granules of each
 
     def open(self, granule: Granule) -> GuardedGranule:
@@ -73,6 +76,7 @@ class ReaderPool:
         for child in self._children:
             with child.lock:
                 child.end()
+        self._template.end()
 
     def __enter__(self) -> ReaderPool:
         return self
@@ -113,7 +117,7 @@ class GuardedGranule:
             return
         release()
         with self._child.lock:
-            if self._life == self._child.life and self._child.is_running:
+            if self._life == self._child.life and self._child.pid is not None:
                 try:
                     self._child.ask("close", self._key)
                 except _Died:
@@ -129,20 +133,23 @@ class GuardedGranule:
 
     def _ask(self, command: str, *arguments: Any) -> Any:
         """Ask the child; twice, because it may have died of what another file did to its memory."""
-        for attempt in (1, 2):
-            try:
-                with self._child.lock:
+        with self._child.lock:
+            for attempt in (1, 2):
+                try:
                     if self._life != self._child.start():
                         opened = self._child.ask("open", self._key, self._granule)
                         self._life = self._child.life
                         if command == "open":
                             return opened
                     return self._child.ask(command, self._key, *arguments)
-            except _Died as died:
-                if died.final or attempt == 2:
-                    path = self._paths.get(arguments[0]) if arguments else None
-                    files = str(path or ", ".join(map(str, self._granule.files)))
-                    raise SourceError(f"{files} can't be read (damaged or incomplete?): {died}") from None
+                except SourceError:
+                    self._child.end()
+                    raise
+                except _Died as died:
+                    if died.final or attempt == 2:
+                        path = self._paths.get(arguments[0]) if arguments else None
+                        files = str(path or ", ".join(map(str, self._granule.files)))
+                        raise SourceError(f"{files} can't be read (damaged or incomplete?): {died}") from None
         raise AssertionError("unreachable")
 
 
@@ -155,30 +162,21 @@ class _Died(Exception):
 
 
 class _Child:
-    """One process with the files it holds open, replaced when it dies. All methods under its `lock`."""
+    """One reader with the files it holds open, replaced when it dies. All methods under its `lock`."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, template: _Template, timeout: float) -> None:
         self.lock = threading.Lock()
         self.life = 0  # counts the processes
+        self.pid: int | None = None
+        self._template = template
         self._timeout = timeout
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None
 
     def start(self) -> int:
         """Return the running process's number, after starting one where there is none."""
-        if self._process is None:
-            self._begin()
-            try:
-                self._pipe.receive(self._timeout)
-            except (EOFError, OSError) as error:
-                said = Path(self._folder.name, "stderr").read_text(errors="replace").strip().splitlines()
-                self.end()
-                raise SourceError(
-                    f"the reading process {sys.executable} can't start: {said[-1] if said else error!r}"
-                ) from None
+        if self.pid is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="probav-reader-")  # for what it unpacks
+            self._pipe, self.pid = self._template.fork(self._folder.name)
+            self.life += 1
         return self.life
 
     def ask(self, *request: Any) -> Any:
@@ -198,31 +196,83 @@ class _Child:
         return answer
 
     def end(self) -> str:
-        """End the process; return how it ended."""
-        process, self._process = self._process, None
-        if process is None:
+        """End the process, which has nothing to lose; return how it ended."""
+        pid, self.pid = self.pid, None
+        if pid is None:
             return "not running"
         self._pipe.close()
-        try:
-            code = process.wait(1)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
+        code = self._template.end_of(pid)
         self._folder.cleanup()
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
-    def _begin(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="probav-reader-")  # what it unpacks goes with it
+
+class _Template:
+    """The process that forks the readers, started when it is needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def fork(self, folder: str) -> tuple[Pipe, int]:
+        """Return a pipe to a new reader with a temporary folder, and its process id."""
         ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            for attempt in (1, 2):  # it may have been ended, for want of memory
+                if self._process is None:
+                    self._start()
+                try:
+                    socket.send_fds(self._control, [f"{_MEMORY} {folder}".encode()], [theirs.fileno()])
+                    return Pipe(ours), self._pipe.receive()
+                except (EOFError, OSError):
+                    self._stop()
+                    if attempt == 2:
+                        raise
+        raise AssertionError("unreachable")
+
+    def end_of(self, pid: int) -> int:
+        """Kill a reader if it lives; return its exit code."""
+        with self._lock:
+            try:
+                os.kill(
+                    pid, signal.SIGKILL
+                )  # nothing for one that has ended: its code is still to be fetched
+                self._control.sendall(str(pid).encode())
+                code: int = self._pipe.receive()
+            except (EOFError, OSError):  # the template is gone
+                return -signal.SIGKILL
+            return code
+
+    def end(self) -> None:
+        with self._lock:
+            if self._process is not None:
+                self._stop()
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        assert process is not None
+        self._control.close()
+        process.kill()
+        process.wait()
+
+    def _start(self) -> None:
+        self._control, theirs = socket.socketpair()
         path = os.pathsep.join(filter(None, sys.path))  # as the parent: notebooks and Spark extend it
-        with theirs, Path(self._folder.name, "stderr").open("wb") as said:
+        with theirs, tempfile.TemporaryFile() as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "probav.readers.worker", str(theirs.fileno()), str(_MEMORY)],
+                [sys.executable, "-P", "-m", "probav.readers.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": path, "TMPDIR": self._folder.name},
+                # a process with threads can't be forked safely
+                env=os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
-        self._pipe = Pipe(ours)
-        self.life += 1
+            theirs.close()  # or its end would never be seen
+            self._pipe = Pipe(self._control)
+            try:
+                self._pipe.receive()
+            except (EOFError, OSError):
+                self._stop()
+                said.seek(0)
+                lines = said.read().decode(errors="replace").strip().splitlines() or ["it says nothing"]
+                raise EngineError(f"The reading process {sys.executable} can't start: {lines[-1]}") from None

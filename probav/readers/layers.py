@@ -149,7 +149,13 @@ def _told(
     scale, offset = 1.0 if scale is None else scale, 0.0 if offset is None else offset
     if scale == 0 or not (math.isfinite(scale) and math.isfinite(offset)):
         raise SourceError(f"{table.name} has the scale {scale:g} and the offset {offset:g}")
-    return table.found(scale=scale, offset=offset)
+    return table.found(scale=_common(scale, table.scale), offset=_common(offset, table.offset))
+
+
+def _common(found: float, expected: float) -> float:
+    """Return the same number for files that store it as float32 and as float64."""
+    close = math.isclose(found, expected, rel_tol=1e-6, abs_tol=1e-9)
+    return expected if close else float(f"{found:.7g}")
 
 
 def check_scale(table: Variable, scale: float | None, offset: float | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import tempfile
 import zipfile
@@ -17,6 +18,12 @@ _LARGEST = 16 << 30  # bytes, all members: a global SPOT-VEGETATION product has 
 _SMALL = 256 << 20  # bytes below which a ratio says nothing: an empty sea packs a thousandfold
 _RATIO = 200
 _LARGEST_GZIP = 1 << 30
+_QUICK_LOOK = re.compile(r"(^|_)(QL|QUICKLOOK)(?=[_.])", re.IGNORECASE)
+
+
+def is_product(name: str) -> bool:
+    """Whether a file name ends as products do and is no hidden file and no picture of one."""
+    return bool(split_suffix(name)[1]) and not name.startswith(".") and _QUICK_LOOK.search(name) is None
 
 
 def unzip(path: Path, stack: ExitStack) -> list[Path]:
@@ -37,8 +44,10 @@ def unzip(path: Path, stack: ExitStack) -> list[Path]:
         members = [item for item in archive.infolist() if not item.is_dir()]
         if len(members) > _MEMBERS:
             raise SourceError(f"holds {len(members)} files; expected at most {_MEMBERS}")
-        wanted = [item for item in members if _suffix(item.filename)]
-        products = [item for item in wanted if _suffix(item.filename) != ".txt"]
+        products = [
+            item for item in members if is_product(_base(item)) and split_suffix(_base(item))[1] != ".zip"
+        ]
+        wanted = products + [item for item in members if _base(item).lower().endswith(".txt")]
         if not products:
             held = ", ".join(item.filename for item in members[:5]) or "nothing"
             raise SourceError(f"holds {held}; expected a product file")
@@ -53,8 +62,7 @@ def unzip(path: Path, stack: ExitStack) -> list[Path]:
                 "set TMPDIR to a larger disk"
             )
         root = folder / split_suffix(path.name)[0]
-        targets = [_extract(archive, item, root) for item in wanted]
-    return [target for target in targets if target.suffix.lower() != ".txt"]
+        return [_extract(archive, item, root) for item in wanted][: len(products)]
 
 
 def unpacked_gzip(path: Path) -> bytes:
@@ -72,10 +80,8 @@ def unpacked_gzip(path: Path) -> bytes:
     return data
 
 
-def _suffix(name: str) -> str:
-    """Return the product suffix of a member, ".txt" for the texts beside, "" for all others and for zips."""
-    suffix = ".txt" if name.lower().endswith(".txt") else split_suffix(name)[1]
-    return "" if suffix == ".zip" else suffix
+def _base(item: zipfile.ZipInfo) -> str:
+    return item.filename.rpartition("/")[2]
 
 
 def _extract(archive: zipfile.ZipFile, item: zipfile.ZipInfo, root: Path) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from pyhdf.SD import SD, SDC
 
 REAL = Path(__file__).parents[4] / "shared" / "real"
 
@@ -104,14 +105,15 @@ def write_tif(tmp_path):
     """Write a GeoTIFF of one or more bands; the first pixel's outer corner is at `corner`."""
 
     def write(name, array, *, corner=(99.5 / 336, 55 - 199.5 / 336), step=1 / 336, transform=None,
-              crs="EPSG:4326", nodata=None, scale=None, offset=None, names=None):  # fmt: skip
+              crs="EPSG:4326", nodata=None, scale=None, offset=None, names=None, **options):  # fmt: skip
         bands = array if array.ndim == 3 else array[np.newaxis]
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with rasterio.open(
             path, "w", driver="GTiff", dtype=bands.dtype, count=len(bands), height=bands.shape[1],
-            width=bands.shape[2], crs=crs, nodata=nodata, compress="deflate",
+            width=bands.shape[2], crs=crs, nodata=nodata,
             transform=transform or Affine(step, 0, corner[0], 0, -step, corner[1]),
+            **{"compress": "deflate"} | options,
         ) as dataset:  # fmt: skip
             dataset.write(bands)
             if scale is not None:
@@ -148,5 +150,73 @@ def write_netcdf(tmp_path):
             variable.setncatts(attributes or {})
             variable[...] = array[np.newaxis] if time else array
         return path
+
+    return write
+
+
+VGT_PLANES = {
+    "B0": SDC.INT16, "B2": SDC.INT16, "B3": SDC.INT16, "MIR": SDC.INT16, "NDV": SDC.UINT8, "SM": SDC.UINT8,
+    "SZA": SDC.UINT8, "SAA": SDC.UINT8, "VZA": SDC.UINT8, "VAA": SDC.UINT8, "TG": SDC.UINT16,
+}  # fmt: skip
+# the keys of a LOG.TXT of Collection 3
+LOG = """PRODUCT_ID                V2KRNS10__20060721E
+MAP_PROJ_CODE             PLATE_CARREE_1KMG
+MAP_PROJ_UNIT             DEGREES
+MAP_PROJ_RESOLUTION       0.0089285714
+GEODETIC_SYST_NAME        WGS 1984
+MERIDIAN_ORIGIN           +000.000
+GEO_UPPER_LEFT_LAT        {north:+011.6f}
+GEO_UPPER_LEFT_LONG       {west:+011.6f}
+GEO_LOWER_RIGHT_LAT       {south:+011.6f}
+GEO_LOWER_RIGHT_LONG      {east:+011.6f}
+IMAGE_UPPER_LEFT_ROW      1
+IMAGE_UPPER_LEFT_COL      1
+IMAGE_LOWER_RIGHT_ROW     {height}
+IMAGE_LOWER_RIGHT_COL     {width}
+"""
+
+
+@pytest.fixture(scope="session")
+def planes():
+    """One random array for each SPOT-VEGETATION plane, 40 rows x 50 columns, all numbers of the type."""
+    random = np.random.default_rng(11)
+    dtypes = {SDC.INT16: "i2", SDC.UINT8: "u1", SDC.UINT16: "u2"}
+    return {
+        plane: random.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, (40, 50), dtype, endpoint=True)
+        for plane, dtype in ((plane, dtypes[kind]) for plane, kind in VGT_PLANES.items())
+    }
+
+
+@pytest.fixture
+def write_vgt(tmp_path, planes):
+    """Write a SPOT-VEGETATION product with pyhdf: one file a plane and LOG.TXT, at 1 km."""
+
+    def write(
+        folder="V2KRNS10__20060721E/0001", *, prefix="0001_", west=-11.0, north=75.0, arrays=None,
+        dataset="PIXEL_DATA", log=LOG, size=None, compressed=True,
+    ):  # fmt: skip
+        root = tmp_path / folder
+        root.mkdir(parents=True, exist_ok=True)
+        arrays = planes if arrays is None else arrays
+        for plane, array in arrays.items():
+            file = SD(str(root / f"{prefix}{plane}.HDF"), SDC.WRITE | SDC.CREATE)
+            data = file.create(
+                "ANGLES_VALUES" if plane in ("SZA", "SAA") else dataset, VGT_PLANES[plane], array.shape
+            )
+            if compressed:
+                data.setcompress(SDC.COMP_DEFLATE, 5)
+            data[:] = array
+            data.endaccess()
+            file.end()
+        height, width = size or next(iter(arrays.values())).shape
+        if log is not None:
+            east, south = west + (width - 1) / 112, north - (height - 1) / 112
+            (root / f"{prefix}LOG.TXT").write_text(
+                log.format(west=west, north=north, east=east, south=south, height=height, width=width)
+            )
+            (root / f"{prefix}RIG.TXT").write_text("FORMAT 1.5\n")
+            (root / f"{prefix}QL.TIF").write_bytes(b"a picture")
+            (root.parent / "PHYS_VOL.TXT").write_text("FORMAT_REFERENCE   VGT PRODUCT FORMAT V1.5\n")
+        return root
 
     return write

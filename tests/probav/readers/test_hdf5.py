@@ -135,7 +135,7 @@ def test_a_file_of_something_else(tmp_path):
     path = tmp_path / "PROBAV_S10_TOC_X18Y02_20160101_333M_V101.HDF5"
     with h5py.File(path, "w") as file:
         file["LEVEL2A/x"] = 1
-    with pytest.raises(SourceError, match="Level 2A segment.*take PROBAV_L3_S10_TOC_333M"):
+    with pytest.raises(SourceError, match=r"Level 2A segment.*take PROBAV_L3_S10_TOC_333M"):
         opened(path)
     with h5py.File(path, "w") as file:
         file.create_group("LEVEL3")
