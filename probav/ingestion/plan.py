@@ -34,6 +34,7 @@ class Checked:
     digest: bytes
     grid: Grid
     variables: Mapping[str, Variable]
+    notes: tuple[str, ...]
     bytes: int
 
 
@@ -146,6 +147,7 @@ def batches(
                     report.superseded += 1
                     step(rival.granule)
                 newest[granule.date, *window] = checked
+                report.notes.update(f"{granule.product}: {note}" for note in checked.notes)
         if newest:
             yield list(newest.values())
 
@@ -157,7 +159,7 @@ def _check_all(
         try:
             with opening(granule) as opened:
                 digest, size = _digest(granule)
-                return Checked(granule, digest, opened.grid, dict(opened.variables), size)
+                return Checked(granule, digest, opened.grid, dict(opened.variables), opened.notes, size)
         except ProbavError as error:
             return error
         except OSError as error:  # it went away, or may not be read
