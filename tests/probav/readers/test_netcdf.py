@@ -80,7 +80,6 @@ def test_flags_of_the_file_join_those_of_the_table(write_ndvi):
         ({"scale": 250}, "NDVI has the scale 250; expected 0.004"),
         ({"offset": 0}, "NDVI has the offset 0; expected -0.08"),
         ({"nodata": 100}, "no-data value 100, which is a valid value"),
-        ({"descending": False}, "from north to south"),
         ({"array": np.zeros((4, 4), "i4"), "nodata": None}, "NDVI has the type int32"),
         ({"array": np.zeros((1, 4), "u1")}, "expected at least 2 x 2"),
     ],
