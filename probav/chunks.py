@@ -12,8 +12,9 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from probav.archive import Product
-from probav.errors import ArchiveError
+from probav.errors import ArchiveError, SourceError
 from probav.masks import Layer
+from probav.storage.encoding import stored_encodings
 
 
 class ChunkReader:
@@ -32,13 +33,14 @@ class ChunkReader:
         self._url = product.store.url
         self._store = product.store.zarr_store
         self.shape: tuple[int, int, int] = self._array.chunks
+        # registered files; anything else that `storage` didn't write goes through the array layer
+        self._encoding = stored_encodings(product.group).get(variable)
         codecs = [type(codec).__name__ for codec in self._array.metadata.codecs]
-        # what `storage` writes; anything else goes through the array layer, which knows every codec
-        self._plain = codecs == ["BytesCodec", "ZstdCodec"] and np.little_endian
+        self._plain = codecs == ["BytesCodec", "ZstdCodec"] and np.little_endian and self._encoding is None
 
     def fetch(self, keys: list[tuple[int, int, int]]) -> tuple[list[Any], int]:
         """Return the stored bytes of chunks (time, row, column), None where there is none, and their sum."""
-        if not self._plain:
+        if not self._plain and self._encoding is None:
             return keys, 0
         prototype = default_buffer_prototype()
 
@@ -73,6 +75,11 @@ class ChunkReader:
                     f"A chunk of {self.layer.variable} of {self.layer.product} in {self._url} is damaged "
                     f"({error}). `probav archive verify` lists what is; restore it, or take it in again."
                 ) from error
+        elif self._encoding is not None:
+            try:
+                out[0] = self._encoding.decode(item.to_bytes())
+            except SourceError as error:
+                raise ArchiveError(f"{self.layer.variable} of {self.layer.product}: {error}") from error
         else:
             start = [index * size for index, size in zip(item, self.shape, strict=True)]
             part = self._array[

@@ -7,7 +7,6 @@ way of xarray, and needs two more libraries for GeoTIFF.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -17,11 +16,11 @@ from typing import Any
 import h5py
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from probav.errors import SourceError
 from probav.products import Variable
+from probav.storage.encoding import Encoding
 
 FEWEST_ROWS = 16
 SMALLEST_CHUNK = 1 << 14  # bytes of pixels; below, the references outgrow what they save
@@ -32,67 +31,11 @@ _COMPRESSIONS = {"": (), "DEFLATE": ("zlib",), "ZSTD": ("zstd",)}
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a variable is stored: what all files that one array refers to have in common.
-
-    Attributes
-    ----------
-    dtype : str
-    chunks : (int, int)
-        Rows and columns.
-    codecs : tuple of str
-        Byte order ("little", "big"), then "shuffle", "zlib" and "zstd" in the order they were applied.
-    """
-
-    dtype: str
-    chunks: tuple[int, int]
-    codecs: tuple[str, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of a chunk, decoded."""
-        return self.chunks[0] * self.chunks[1] * np.dtype(self.dtype).itemsize
-
-    def zarr_codecs(self) -> dict[str, Any]:
-        """Return what `zarr.Group.create_array` takes as this encoding."""
-        from zarr.codecs import BytesCodec, ZstdCodec
-        from zarr.codecs.numcodecs import Shuffle, Zlib
-
-        known: dict[str, Callable[[], Any]] = {
-            "shuffle": lambda: Shuffle(elementsize=np.dtype(self.dtype).itemsize),
-            "zlib": Zlib,
-            "zstd": ZstdCodec,
-        }
-        order, *rest = self.codecs
-        return {"serializer": BytesCodec(endian=order), "compressors": [known[name]() for name in rest]}
-
-    def decode(self, data: bytes) -> NDArray[Any]:
-        """Decode a chunk, by other means than Zarr's."""
-        import numcodecs
-
-        order, *rest = self.codecs
-        dtype = np.dtype(self.dtype).newbyteorder("<" if order == "little" else ">")
-        for name in reversed(rest):
-            if name == "zlib":
-                data = zlib.decompressobj().decompress(data, self.nbytes + 1)
-            elif name == "zstd":
-                data = bytes(numcodecs.Zstd().decode(data))
-            else:
-                data = bytes(numcodecs.Shuffle(dtype.itemsize).decode(data))
-        if len(data) != self.nbytes:
-            raise SourceError(
-                f"has a chunk of {len(data)} bytes where {self.nbytes} are expected (a last strip of fewer "
-                f"rows?); {_INGEST}"
-            )
-        return np.frombuffer(data, dtype).reshape(self.chunks)
-
-
-@dataclass(frozen=True)
 class References:
     """The chunks of a variable in one file: row and column of each chunk, byte offset and length."""
 
     path: Path
-    layout: Layout
+    encoding: Encoding
     chunks: list[tuple[int, int, int, int]]
 
 
@@ -136,13 +79,13 @@ def _in_hdf5(path: Path, name: str, variable: Variable) -> References:
             if dataset.dtype.itemsize > 1 or _FILTERS[code] != "shuffle":
                 codecs.append(_FILTERS[code])
         shape = dataset.chunks or dataset.shape
-        layout = Layout(variable.dtype, (int(shape[-2]), int(shape[-1])), tuple(codecs))
-        _check(layout, dataset.shape[-2:], variable)
+        encoding = Encoding(variable.dtype, (int(shape[-2]), int(shape[-1])), tuple(codecs))
+        _check(encoding, dataset.shape[-2:], variable)
         found: list[tuple[int, int, int, int]] = []
 
         def note(chunk: Any) -> None:
             row, column = (
-                at // size for at, size in zip(chunk.chunk_offset[-2:], layout.chunks, strict=True)
+                at // size for at, size in zip(chunk.chunk_offset[-2:], encoding.chunks, strict=True)
             )
             if chunk.filter_mask:
                 raise SourceError(f"{variable.name} has chunks that skip a filter; {_INGEST}")
@@ -151,11 +94,11 @@ def _in_hdf5(path: Path, name: str, variable: Variable) -> References:
         if dataset.chunks is not None:
             dataset.id.chunk_iter(note)
         elif dataset.id.get_offset() is not None:
-            found.append((0, 0, dataset.id.get_offset(), layout.nbytes))
-        _check_missing(found, layout, dataset.shape[-2:], float(dataset.fillvalue), variable)
+            found.append((0, 0, dataset.id.get_offset(), encoding.nbytes))
+        _check_missing(found, encoding, dataset.shape[-2:], float(dataset.fillvalue), variable)
         front = (0,) * (dataset.ndim - 2)
-        _compare(path, layout, found, lambda rows, columns: dataset[(*front, rows, columns)], variable)
-    return References(path, layout, found)
+        _compare(path, encoding, found, lambda rows, columns: dataset[(*front, rows, columns)], variable)
+    return References(path, encoding, found)
 
 
 def _in_geotiff(path: Path, band: int, variable: Variable) -> References:
@@ -171,8 +114,8 @@ def _in_geotiff(path: Path, band: int, variable: Variable) -> References:
         if "NBITS" in file.tags(band, ns="IMAGE_STRUCTURE"):
             raise SourceError(f"{variable.name} has pixels of less than a byte; {_INGEST}")
         height, width = file.block_shapes[band - 1]
-        layout = Layout(variable.dtype, (height, width), (order, *_COMPRESSIONS[compression]))
-        _check(layout, file.shape, variable)
+        encoding = Encoding(variable.dtype, (height, width), (order, *_COMPRESSIONS[compression]))
+        _check(encoding, file.shape, variable)
         found = []
         for row, column in product(range(-(-file.height // height)), range(-(-file.width // width))):
             offset, length = (
@@ -181,44 +124,44 @@ def _in_geotiff(path: Path, band: int, variable: Variable) -> References:
             )
             if offset:
                 found.append((row, column, int(offset), int(length)))
-        _check_missing(found, layout, file.shape, file.nodatavals[band - 1] or 0, variable)
+        _check_missing(found, encoding, file.shape, file.nodatavals[band - 1] or 0, variable)
 
         def read(rows: slice, columns: slice) -> Any:
             return file.read(band, window=Window.from_slices(rows, columns))
 
-        _compare(path, layout, found, read, variable)
-    return References(path, layout, found)
+        _compare(path, encoding, found, read, variable)
+    return References(path, encoding, found)
 
 
 def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _check(layout: Layout, shape: tuple[int, int], variable: Variable) -> None:
+def _check(encoding: Encoding, shape: tuple[int, int], variable: Variable) -> None:
     """Raise SourceError for chunks that are too small to refer to, or too large to read."""
-    height, _ = layout.chunks
-    whole = layout.chunks[0] >= shape[0] and layout.chunks[1] >= shape[1]
-    if not whole and (height < FEWEST_ROWS or layout.nbytes < SMALLEST_CHUNK):
+    height, _ = encoding.chunks
+    whole = encoding.chunks[0] >= shape[0] and encoding.chunks[1] >= shape[1]
+    if not whole and (height < FEWEST_ROWS or encoding.nbytes < SMALLEST_CHUNK):
         raise SourceError(
-            f"{variable.name} is stored in chunks of {_size(layout.chunks)} pixels, too small to refer to "
+            f"{variable.name} is stored in chunks of {_size(encoding.chunks)} pixels, too small to refer to "
             f"each of them (at least {FEWEST_ROWS} rows and {SMALLEST_CHUNK >> 10} KiB); {_INGEST}"
         )
-    if layout.nbytes > LARGEST_CHUNK:
+    if encoding.nbytes > LARGEST_CHUNK:
         raise SourceError(
-            f"{variable.name} is stored in chunks of {_size(layout.chunks)} pixels, of which one pixel costs "
-            f"a whole one ({LARGEST_CHUNK >> 20} MiB at most); {_INGEST}"
+            f"{variable.name} is stored in chunks of {_size(encoding.chunks)} pixels, too large to read for "
+            f"a few of them ({LARGEST_CHUNK >> 20} MiB at most); {_INGEST}"
         )
 
 
 def _check_missing(
     found: list[tuple[int, int, int, int]],
-    layout: Layout,
+    encoding: Encoding,
     shape: tuple[int, int],
     fill: float,
     variable: Variable,
 ) -> None:
     """Raise SourceError where chunks that the file leaves out mean another number than in the archive."""
-    expected = -(-shape[0] // layout.chunks[0]) * -(-shape[1] // layout.chunks[1])
+    expected = -(-shape[0] // encoding.chunks[0]) * -(-shape[1] // encoding.chunks[1])
     if len(found) < expected and fill != variable.unwritten:
         raise SourceError(
             f"{variable.name} leaves out chunks that mean {fill:g}; the archive fills with "
@@ -228,17 +171,17 @@ def _check_missing(
 
 def _compare(
     path: Path,
-    layout: Layout,
+    encoding: Encoding,
     found: list[tuple[int, int, int, int]],
     read: Callable[[slice, slice], Any],
     variable: Variable,
 ) -> None:
     """Decode the middle and the last chunk and raise SourceError unless the reader's pixels come out."""
-    height, width = layout.chunks
+    height, width = encoding.chunks
     for row, column, offset, length in {item for item in (*found[len(found) // 2 :][:1], *found[-1:])}:
         with path.open("rb") as file:
             file.seek(offset)
-            decoded = layout.decode(file.read(min(length, 2 * LARGEST_CHUNK)))
+            decoded = encoding.decode(file.read(min(length, 2 * LARGEST_CHUNK)))
         pixels = read(slice(row * height, (row + 1) * height), slice(column * width, (column + 1) * width))
         if not np.array_equal(decoded[: pixels.shape[0], : pixels.shape[1]], pixels, equal_nan=True):
             raise SourceError(f"{variable.name} is encoded in a way this program doesn't know; {_INGEST}")

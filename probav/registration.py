@@ -29,7 +29,8 @@ from probav.ingestion import Report
 from probav.ingestion.plan import Stored, Window, place
 from probav.products import ProductDefinition, Variable, get_product
 from probav.readers import Granule, Rejected, discover, open_granule
-from probav.references import Layout, References, find_references
+from probav.references import References, find_references
+from probav.storage.encoding import Encoding, stored_encodings
 from probav.storage.originals import Original, allow, describe, folder_url, keep
 
 _COMMIT = 256  # granules
@@ -130,15 +131,15 @@ def _new(url: str, name: str, granules: list[Granule], report: Report) -> list[_
         return []
     stored = Stored(url, name)
     known = dict(stored.variables)
-    layouts = _layouts(held.group) if held is not None else {}
+    encodings = stored_encodings(held.group) if held is not None else {}
     grid = stored.grid
     newest: dict[tuple[Any, ...], _Checked] = {}
     for granule in granules:
         try:
             checked = _check(granule)
-            found = {key: item.layout for key, item in checked.references.items()}
+            found = {key: item.encoding for key, item in checked.references.items()}
             grid = grid or _grid(granule.definition, checked.grid, found)
-            window = _fit(grid, checked, known, layouts)
+            window = _fit(grid, checked, known, encodings)
         except (ProbavError, OSError) as error:
             report.rejected.append(Rejected(granule.files[0], str(error)))
             continue
@@ -151,7 +152,7 @@ def _new(url: str, name: str, granules: list[Granule], report: Report) -> list[_
         else:
             report.superseded += rival is not None
             newest[granule.date, *window] = checked
-            known, layouts = {**checked.variables, **known}, {**found, **layouts}
+            known, encodings = {**checked.variables, **known}, {**found, **encodings}
     return list(newest.values())
 
 
@@ -181,7 +182,7 @@ def _check(granule: Granule) -> _Checked:
     return checked
 
 
-def _grid(definition: ProductDefinition, first: Grid, layouts: dict[str, Layout]) -> Grid:
+def _grid(definition: ProductDefinition, first: Grid, encodings: dict[str, Encoding]) -> Grid:
     """Return the product's own grid where the first file's chunks are chunks of it, else the file's."""
     offset = definition.grid.offset_of(first)
     if offset is None or not (0 <= offset[0] and 0 <= offset[1]):
@@ -189,22 +190,22 @@ def _grid(definition: ProductDefinition, first: Grid, layouts: dict[str, Layout]
     window = *offset, first.height, first.width
     return (
         definition.grid
-        if all(_aligned(definition.grid, window, item) for item in layouts.values())
+        if all(_aligned(definition.grid, window, item) for item in encodings.values())
         else first
     )
 
 
-def _aligned(grid: Grid, window: Window, layout: Layout) -> bool:
+def _aligned(grid: Grid, window: Window, encoding: Encoding) -> bool:
     """Return whether a window's edges are chunk edges of the whole grid, or the grid's own."""
     row, column, height, width = window
     return (
-        row % layout.chunks[0] == column % layout.chunks[1] == 0
-        and ((row + height) % layout.chunks[0] == 0 or row + height == grid.height)
-        and ((column + width) % layout.chunks[1] == 0 or column + width == grid.width)
+        row % encoding.chunks[0] == column % encoding.chunks[1] == 0
+        and ((row + height) % encoding.chunks[0] == 0 or row + height == grid.height)
+        and ((column + width) % encoding.chunks[1] == 0 or column + width == grid.width)
     )
 
 
-def _fit(grid: Grid, checked: _Checked, known: dict[str, Variable], layouts: dict[str, Layout]) -> Window:
+def _fit(grid: Grid, checked: _Checked, known: dict[str, Variable], encodings: dict[str, Encoding]) -> Window:
     """Return a granule's window; raise SourceError where one array can't refer to it and to what is there."""
     try:
         window = place(grid, checked.grid)
@@ -214,18 +215,18 @@ def _fit(grid: Grid, checked: _Checked, known: dict[str, Variable], layouts: dic
             "these files in (`probav archive ingest`), or register each window in an archive of its own"
         ) from error
     for name, found in checked.references.items():
-        layout, variable = layouts.get(name, found.layout), known.get(name, checked.variables[name])
-        if found.layout != layout or not _same(variable, checked.variables[name]):
+        encoding, variable = encodings.get(name, found.encoding), known.get(name, checked.variables[name])
+        if found.encoding != encoding or not _same(variable, checked.variables[name]):
             raise SourceError(
-                f"{name} is stored as {_words(checked.variables[name], found.layout)}, in what is registered "
-                f"already as {_words(variable, layout)}; one array can't refer to both: take these files in "
-                "(`probav archive ingest`)"
+                f"{name} is stored as {_words(checked.variables[name], found.encoding)}, in what is "
+                f"registered already as {_words(variable, encoding)}; one array can't refer to both: take "
+                "these files in (`probav archive ingest`)"
             )
-        if not _aligned(grid, window, layout):
+        if not _aligned(grid, window, encoding):
             raise SourceError(
                 f"its window (row {window[0]}, column {window[1]}, {window[2]} x {window[3]} pixels) has "
-                f"edges that aren't edges of the chunks of {name} ({layout.chunks[0]} x {layout.chunks[1]}); "
-                "take it in (`probav archive ingest`)"
+                f"edges that aren't edges of the chunks of {name} "
+                f"({encoding.chunks[0]} x {encoding.chunks[1]}); take it in (`probav archive ingest`)"
             )
     return window
 
@@ -237,18 +238,10 @@ def _same(one: Variable, other: Variable) -> bool:
     )
 
 
-def _words(variable: Variable, layout: Layout) -> str:
-    chunks = " x ".join(map(str, layout.chunks))
+def _words(variable: Variable, encoding: Encoding) -> str:
+    chunks = " x ".join(map(str, encoding.chunks))
     nodata = "none" if variable.nodata is None else f"{variable.nodata:g}"
-    return f"{layout.dtype}, {', '.join(layout.codecs)}, chunks {chunks}, no-data {nodata}"
-
-
-def _layouts(group: Any) -> dict[str, Layout]:
-    noted = storage.stored_info(group)["registered"]
-    return {
-        name: Layout(item["dtype"], tuple(item["chunks"]), tuple(item["codecs"]))
-        for name, item in noted.items()
-    }
+    return f"{encoding.dtype}, {', '.join(encoding.codecs)}, chunks {chunks}, no-data {nodata}"
 
 
 def _commit(url: str, definition: ProductDefinition, batch: list[_Checked], report: Report) -> None:
@@ -267,22 +260,21 @@ def _commit(url: str, definition: ProductDefinition, batch: list[_Checked], repo
 def _write(root: Any, definition: ProductDefinition, batch: list[_Checked]) -> None:
     if definition.id not in root:
         first = batch[0]
-        layouts = {name: item.layout for name, item in first.references.items()}
-        storage.create_group(root, definition, _grid(definition, first.grid, layouts))
+        encodings = {name: item.encoding for name, item in first.references.items()}
+        storage.create_group(root, definition, _grid(definition, first.grid, encodings))
     group = root[definition.id]
     grid = storage.stored_grid(group)
     info = storage.stored_info(group)
-    layouts = _layouts(group) if "registered" in info else {}
+    encodings = stored_encodings(group)
     for checked in batch:
         for name, item in checked.references.items():
             if name not in group:
-                storage.create_variable(
-                    group, checked.variables[name], grid, (1, *item.layout.chunks), item.layout.zarr_codecs()
-                )
-                layouts[name] = item.layout
+                encodings[name] = item.encoding
+                chunks, codecs = (1, *item.encoding.chunks), item.encoding.zarr_codecs()
+                storage.create_variable(group, checked.variables[name], grid, chunks, codecs)
     info["registered"] = {
         name: {"dtype": item.dtype, "chunks": item.chunks, "codecs": item.codecs}
-        for name, item in layouts.items()
+        for name, item in encodings.items()
     }
     group.attrs["probav"] = info
     known = storage.stored_times(group)
@@ -295,10 +287,10 @@ def _write(root: Any, definition: ProductDefinition, batch: list[_Checked]) -> N
         window = place(grid, checked.grid)
         tile = storage.add_window(group, checked.granule.tile, window)
         replaced = bool(group["source_rank"][position, tile])
-        for name, layout in layouts.items():
-            corner = position, window[0] // layout.chunks[0], window[1] // layout.chunks[1]
+        for name, encoding in encodings.items():
+            corner = position, window[0] // encoding.chunks[0], window[1] // encoding.chunks[1]
             if replaced:
-                _forget(group[name], corner, window, layout)
+                _forget(group[name], corner, window, encoding)
             if name in checked.references:
                 _refer(group[name], corner, checked.references[name], checked.originals[name])
         keep(group, position, tile, checked.originals)
@@ -306,10 +298,10 @@ def _write(root: Any, definition: ProductDefinition, batch: list[_Checked]) -> N
         group["source_digest"][position, tile] = np.frombuffer(checked.digest, "uint8")
 
 
-def _forget(array: Any, first: tuple[int, int, int], window: Window, layout: Layout) -> None:
+def _forget(array: Any, first: tuple[int, int, int], window: Window, encoding: Encoding) -> None:
     """Take the references of a date and window away: the file that replaces them may leave chunks out."""
     position, top, left = first
-    rows, columns = (-(-size // chunk) for size, chunk in zip(window[2:], layout.chunks, strict=True))
+    rows, columns = (-(-size // chunk) for size, chunk in zip(window[2:], encoding.chunks, strict=True))
     for row, column in itertools.product(range(rows), range(columns)):
         key = array.metadata.encode_chunk_key((position, top + row, left + column))
         sync(array.store.delete(f"{array.path}/{key}"))

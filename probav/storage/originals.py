@@ -24,6 +24,7 @@ from probav.storage.location import first_line, icechunk_storage, local_path, lo
 
 _GROUP = "originals"  # in a registered product's group: a JSON text for each date and window
 _BYTES = 1 << 14
+_DATES = 16  # of a chunk, and read at once
 _CHUNK_KEY = 3  # numbers in the key of a chunk of (time, y, x)
 
 Original = tuple[str, int, int]
@@ -116,7 +117,7 @@ def keep(group: zarr.Group, position: int, tile: int, files: Mapping[str, Origin
         raise SourceError(f"its paths are too long to be kept: {len(text)} bytes, {_BYTES} at most")
     if _GROUP not in group:
         group.create_group(_GROUP).create_array(
-            "files", shape=(0, 0, _BYTES), chunks=(1, 1, _BYTES), dtype="uint8", fill_value=0,
+            "files", shape=(0, 0, _BYTES), chunks=(_DATES, 1, _BYTES), dtype="uint8", fill_value=0,
             dimension_names=("time", "tile", "byte"),
         )  # fmt: skip
     array: Any = group[f"{_GROUP}/files"]
@@ -164,7 +165,7 @@ class CheckedStore(WrapperStore[Any]):
         except icechunk.IcechunkError as error:
             raise ArchiveError(f"Can't read {key} of the archive: {first_line(error)}") from error
 
-    async def _check(self, product: str, variable: str, position: int, row: int, column: int) -> None:
+    async def _check(self, product: str, variable: str, position: int, top: int, left: int) -> None:
         if product not in self._products:
             self._products[product] = await self._look_up(product)
         if self._products[product] is None:
@@ -173,14 +174,16 @@ class CheckedStore(WrapperStore[Any]):
         name = f"{product}/{variable}"
         if name not in self._chunks:
             self._chunks[name] = (await asynchronous.open_array(store=self._store, path=name)).chunks
-        y, x = row * self._chunks[name][1], column * self._chunks[name][2]
-        for tile, (top, left, height, width) in enumerate(windows):
-            if top <= y < top + height and left <= x < left + width:
-                at = product, position, tile
-                if at not in self._files:
-                    inside = position < array.shape[0] and tile < array.shape[1]
-                    self._files[at] = _parse(await array.getitem((position, tile))) if inside else {}
-                changed = difference(self._files[at][variable]) if variable in self._files[at] else None
+        y, x = top * self._chunks[name][1], left * self._chunks[name][2]
+        for tile, (row, column, height, width) in enumerate(windows):
+            if row <= y < row + height and column <= x < column + width:
+                if (product, position, tile) not in self._files:
+                    start = position - position % _DATES
+                    rows = await array.getitem((slice(start, start + _DATES), slice(tile, tile + 1)))
+                    for index, row in enumerate(np.asarray(rows)):
+                        self._files[product, start + index, tile] = _parse(row)
+                files = self._files.get((product, position, tile), {})
+                changed = difference(files[variable]) if variable in files else None
                 if changed is not None:
                     raise ArchiveError(
                         f"{changed} in {product}; register it again (`probav archive register`), or put the "
