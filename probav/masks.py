@@ -92,7 +92,7 @@ class Mask:
         if isinstance(node, ast.Name):
             layer, flag = self._names[node.id]
             assert isinstance(flag, Flag)
-            return flag_is_set(flag, layers[layer])
+            return flag.is_set(layers[layer])
         assert isinstance(node, ast.Compare)
         result: Any = True
         left = node.left
@@ -126,14 +126,6 @@ class Mask:
             return values, known.is_valid(dn)
         constants = ast.literal_eval(node)
         return _codes(constants, variable, self.text), True
-
-
-def flag_is_set(flag: Flag, dn: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where a flag of a product's table is true."""
-    if flag.between is not None:
-        return (dn >= flag.between[0]) & (dn <= flag.between[1])
-    assert flag.bits is not None
-    return np.asarray((dn & dn.dtype.type(flag.bits)) == flag.equals)
 
 
 def class_code(name: Any, variable: Variable) -> float:

@@ -10,6 +10,7 @@ from pyproj import Transformer
 
 from probav.archive import Product
 from probav.grid import Grid
+from probav.products import period_end
 
 Days = NDArray[np.datetime64]
 
@@ -25,17 +26,8 @@ def dates_for(product: Product, dates: Days) -> NDArray[np.intp]:
     if product.definition.cadence == "year":
         return np.maximum(index, 0) if len(times) else index
     held = index >= 0
-    held[held] &= dates[held] < _ends(times[index[held]], product.definition.cadence)
+    held[held] &= dates[held] < period_end(times[index[held]], product.definition.cadence)
     return np.where(held, index, -1)
-
-
-def _ends(starts: Days, cadence: str) -> Days:
-    """First day after each period; the last five-day period or dekad of a month runs to the month's end."""
-    days, last_start = {"day": (1, 32), "five-day": (5, 26), "dekad": (10, 21)}[cadence]
-    months = starts.astype("datetime64[M]")
-    is_last = (starts - months.astype("datetime64[D]")).astype(int) + 1 >= last_start
-    month_end = (months + np.timedelta64(1, "M")).astype("datetime64[D]")
-    return np.where(is_last, month_end, starts + np.timedelta64(days, "D"))
 
 
 def sample(

@@ -23,7 +23,6 @@ from probav.catalogue.table import ItemTable, Window
 from probav.chunks import ChunkReader
 from probav.errors import ArchiveError
 from probav.execution.local import threads
-from probav.masks import flag_is_set
 from probav.products import Flag
 
 MASK = "cloud"  # the name of the mask language that is counted
@@ -118,7 +117,7 @@ def _percent(
         part = pixels[
             dates, max(window.row - top, 0) : bottom - top, max(window.column - left, 0) : right - left
         ]
-        flagged = flag_is_set(flag, part).sum(axis=(1, 2))
+        flagged = flag.is_set(part).sum(axis=(1, 2))
         return flagged, (part != part.dtype.type(unwritten)).sum(axis=(1, 2)), size
 
     blocks = [
