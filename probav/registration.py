@@ -7,9 +7,7 @@ read terabytes to register them would defeat the purpose.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from icechunk import VirtualChunkSpec
-from zarr.core.sync import sync
 
 from probav import storage
 from probav.archive import Archive, Progress, open_archive
@@ -31,7 +27,7 @@ from probav.products import ProductDefinition, Variable, get_product
 from probav.readers import Granule, Rejected, discover, open_granule
 from probav.references import References, find_references
 from probav.storage.encoding import Encoding, stored_encodings
-from probav.storage.originals import Original, allow, describe, folder_url, keep
+from probav.storage.originals import Original, allow, describe, folder_url, forget, keep, refer
 
 _COMMIT = 256  # granules
 
@@ -289,33 +285,13 @@ def _write(root: Any, definition: ProductDefinition, batch: list[_Checked]) -> N
         replaced = bool(group["source_rank"][position, tile])
         for name, encoding in encodings.items():
             corner = position, window[0] // encoding.chunks[0], window[1] // encoding.chunks[1]
-            if replaced:
-                _forget(group[name], corner, window, encoding)
+            if replaced:  # the file that comes may leave chunks out
+                sizes = zip(window[2:], encoding.chunks, strict=True)
+                rows, columns = (-(-size // chunk) for size, chunk in sizes)
+                forget(group[name], corner, rows, columns)
             if name in checked.references:
-                _refer(group[name], corner, checked.references[name], checked.originals[name])
+                chunks = checked.references[name].chunks
+                refer(group[name], corner, chunks, checked.originals[name])
         keep(group, position, tile, checked.originals)
         group["source_rank"][position, tile] = checked.granule.rank + 1
         group["source_digest"][position, tile] = np.frombuffer(checked.digest, "uint8")
-
-
-def _forget(array: Any, first: tuple[int, int, int], window: Window, encoding: Encoding) -> None:
-    """Take the references of a date and window away: the file that replaces them may leave chunks out."""
-    position, top, left = first
-    rows, columns = (-(-size // chunk) for size, chunk in zip(window[2:], encoding.chunks, strict=True))
-    for row, column in itertools.product(range(rows), range(columns)):
-        key = array.metadata.encode_chunk_key((position, top + row, left + column))
-        sync(array.store.delete(f"{array.path}/{key}"))
-
-
-def _refer(array: Any, first: tuple[int, int, int], found: References, original: Original) -> None:
-    """Point the chunks of a date and window into a file."""
-    position, top, left = first
-    # Icechunk compares whole seconds; CheckedStore does it exactly
-    changed = datetime.datetime.fromtimestamp(-(-original[2] // 10**9), datetime.UTC)
-    location = found.path.as_uri()
-    specs = [
-        VirtualChunkSpec([position, top + row, left + column], location, offset, length, None, changed)
-        for row, column, offset, length in found.chunks
-    ]
-    refused = array.store.set_virtual_refs(f"/{array.path}", specs, validate_containers=True)
-    assert not refused, f"{location} is in no folder that the archive may read"

@@ -6,6 +6,8 @@ whole seconds of a file's time. Here its exact time and its size are compared as
 
 from __future__ import annotations
 
+import datetime
+import itertools
 import json
 import os
 import warnings
@@ -17,6 +19,7 @@ import icechunk
 import numpy as np
 import zarr
 from zarr.api import asynchronous
+from zarr.core.sync import sync
 from zarr.storage import WrapperStore
 
 from probav.errors import ArchiveError, SourceError
@@ -102,6 +105,40 @@ def authorized(url: str, where: Any) -> Any:
         return None
     config = icechunk.Repository.fetch_config(where)
     return dict.fromkeys((config and config.virtual_chunk_containers) or {})
+
+
+def refer(
+    array: Any, corner: tuple[int, int, int], chunks: list[tuple[int, int, int, int]], original: Original
+) -> None:
+    """Point chunks of an array into a file.
+
+    Parameters
+    ----------
+    array : zarr.Array
+    corner : (int, int, int)
+        Key (time, row, column) of the file's first chunk.
+    chunks : list of (row, column, offset, length)
+    original : Original
+    """
+    path, _, nanoseconds = original
+    # Icechunk compares whole seconds; CheckedStore does it exactly
+    changed = datetime.datetime.fromtimestamp(-(-nanoseconds // 10**9), datetime.UTC)
+    location = Path(path).as_uri()
+    time, top, left = corner
+    specs = [
+        icechunk.VirtualChunkSpec([time, top + row, left + column], location, offset, length, None, changed)
+        for row, column, offset, length in chunks
+    ]
+    refused = array.store.set_virtual_refs(f"/{array.path}", specs, validate_containers=True)
+    assert not refused, f"{location} is in no folder that the archive may read"
+
+
+def forget(array: Any, corner: tuple[int, int, int], rows: int, columns: int) -> None:
+    """Take the references of rows x columns chunks away."""
+    time, top, left = corner
+    for row, column in itertools.product(range(rows), range(columns)):
+        key = array.metadata.encode_chunk_key((time, top + row, left + column))
+        sync(array.store.delete(f"{array.path}/{key}"))
 
 
 def keep(group: zarr.Group, position: int, tile: int, files: Mapping[str, Original]) -> None:
