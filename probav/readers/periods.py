@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 
 from probav.errors import SourceError
-from probav.products import DateRule, ProductDefinition, period_end, period_start
+from probav.products import Cadence, DateRule, ProductDefinition, period_end, period_start
 
 
 def day_of(digits: str) -> date:
@@ -44,12 +45,18 @@ def label(day: date, product: ProductDefinition, position: DateRule | None = Non
         If no period of the product starts (ends) on that day.
     """
     position = position or product.date_in_name
-    given = np.datetime64(day, "D")
-    first = np.datetime64(period_start(given, product.cadence).item(), "D")
-    last = np.datetime64(period_end(given, product.cadence).item(), "D") - 1
-    if position != "within" and given != (first if position == "first" else last):
+    first, last = _period(day, product.cadence)
+    if position != "within" and np.datetime64(day, "D") != (first if position == "first" else last):
         does = "starts" if position == "first" else "ends"
         raise SourceError(
             f"{day} {does} no period of {product.id}; the {product.cadence} around it is {first} to {last}"
         )
     return first
+
+
+@lru_cache(maxsize=10_000)  # folders of thousands of tiles and layers have few dates
+def _period(day: date, cadence: Cadence) -> tuple[np.datetime64, np.datetime64]:
+    """First and last day of the period that holds a day."""
+    given = np.array(day, "datetime64[D]")
+    start, end = period_start(given, cadence), period_end(given, cadence)
+    return np.datetime64(start.item(), "D"), np.datetime64(end.item(), "D") - 1
