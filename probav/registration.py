@@ -290,8 +290,7 @@ def _write(root: Any, definition: ProductDefinition, batch: list[_Checked]) -> N
                 rows, columns = (-(-size // chunk) for size, chunk in sizes)
                 forget(group[name], corner, rows, columns)
             if name in checked.references:
-                chunks = checked.references[name].chunks
-                refer(group[name], corner, chunks, checked.originals[name])
+                refer(group[name], corner, checked.references[name].chunks, checked.originals[name])
         keep(group, position, tile, checked.originals)
         group["source_rank"][position, tile] = checked.granule.rank + 1
         group["source_digest"][position, tile] = np.frombuffer(checked.digest, "uint8")
