@@ -49,6 +49,7 @@ class Stored:
         self.dates: list[np.datetime64] = []
         self.variables: Mapping[str, Variable] = {}
         self._windows: dict[Window, int] = {}
+        self.registered = product is not None and storage.is_registered(product.group)
         if product is not None:
             self.grid, self.variables = product.grid, product.variables
             self.dates = list(storage.stored_times(product.group))
@@ -126,6 +127,11 @@ def batches(
                     raise SourceError(
                         f"{definition.id} is registered in this archive, not taken in; register this file, "
                         "too (`probav archive register`), or take it in to another archive"
+                    )
+                if stored.registered:
+                    raise SourceError(
+                        f"{definition.id} is registered in this archive, by reference to its original files; "
+                        "register this file too, or take it into another archive"
                     )
                 grid = grid or product_grid(definition, checked.grid)
                 window = place(grid, checked.grid)
