@@ -161,12 +161,13 @@ def _groups(named: list[tuple[Path, ProductName]]) -> Iterable[list[tuple[Path, 
 def _granules(group: list[tuple[Path, ProductName]], definition: ProductDefinition) -> Iterator[Granule]:
     """Make one granule of a group; several where folders repeat a layer (regional cuts, copies).
 
-    Layers may have folders of their own, so folders are merged upwards as long as no layer repeats.
+    Layers may have folders of their own, so folders are merged upwards as long as no layer repeats. At first
+    the suffix counts as a folder, too: a packed and an unpacked copy may lie together.
     """
     name = group[0][1]
     folders: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
     for path, its_name in group:
-        folders[path.parent].append((path, its_name))
+        folders[path.parent / split_suffix(path.name)[1]].append((path, its_name))
     while len(folders) > 1:
         merged: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
         for folder, files in folders.items():

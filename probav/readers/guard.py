@@ -1,7 +1,7 @@
 """Reading in child processes: damaged files crash the C libraries, and HDF5 reads one file at a time in each.
 
 Of 1,500 mutated files each, SZIP-compressed HDF5 crashed twice (SIGFPE), HDF4 four times (SIGSEGV, SIGABRT),
-and not always with the damaged file but with one read after it. So a child that met a bad file reads no other.
+and not always with the damaged file but with one read later. So a child that met a bad file reads no other.
 """
 
 from __future__ import annotations

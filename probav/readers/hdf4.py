@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyhdf.SD import SD, SDC  # type: ignore[import-untyped]
+from pyhdf.SD import SD, SDC
 
 from probav.errors import SourceError
 from probav.readers.layers import bounded

@@ -62,9 +62,12 @@ def write_hdf5(tmp_path, layers):
         mapping=True,
         cf=True,
         changes=None,
+        tile=(18, 2),
+        corner_type=np.float32,
     ):
         path = tmp_path / name
-        west, north = column / n, 55 - row / n
+        level = "TOA" if "_TOA_" in name else "TOC"
+        west, north = tile[0] * 10 - 180 + column / n, 75 - tile[1] * 10 - row / n
         with h5py.File(path, "w") as file:
             file.attrs["DESCRIPTION"] = "Proba-V level3 product"
             root = file.create_group("LEVEL3")
@@ -72,6 +75,7 @@ def write_hdf5(tmp_path, layers):
                 root.create_group(group)
             for layer, array in (layers if arrays is None else arrays).items():
                 member, dtype, scale, offset, nodata = LAYERS[layer]
+                member = member.replace("TOC", level)
                 height, width = array.shape
                 data = root.create_dataset(
                     member, data=array, dtype=array.dtype if array.dtype.kind == "u" else dtype,
@@ -93,8 +97,8 @@ def write_hdf5(tmp_path, layers):
                 east, south = west + (width - 1) / n, north - (height - 1) / n
                 for side, x in (("LEFT", west), ("RIGHT", east)):
                     for end, y in (("TOP", north), ("BOTTOM", south)):
-                        root["GEOMETRY"].attrs[f"{end}_{side}_LONGITUDE"] = np.float32(x)
-                        root["GEOMETRY"].attrs[f"{end}_{side}_LATITUDE"] = np.float32(y)
+                        root["GEOMETRY"].attrs[f"{end}_{side}_LONGITUDE"] = corner_type(x)
+                        root["GEOMETRY"].attrs[f"{end}_{side}_LATITUDE"] = corner_type(y)
         return path
 
     return write

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,92 @@ def test_nothing_to_take(touch, tmp_path):
 def test_a_file_of_no_product_suffix(touch):
     _, (rejected,) = discover(touch("notes.md") / "notes.md")
     assert "expected one that ends in .hdf5" in rejected.reason
+
+
+def test_companions_and_half_copied_files_are_passed_over(touch):
+    day = STEM.format("20160102")
+    root = touch(
+        f"{day}.HDF5", f"{day}.VRG", f"{day}.xml", f"{day}.HDF5.part", f"{day}.HDF5.tmp", f".{day}.HDF5.x7Yz",
+        f".{day}.HDF5", ".Trash/other.HDF5", "index.html", "PROBAV_S1_TOC_QUICKLOOK.tif",
+        "V2KRNS10__20060721E/0001/0001_QL.TIF", "V2KRNS10__20060721E/0001/0001_LOG.TXT",
+        "V2KRNS10__20060721E/PHYS_VOL.TXT",
+    )  # fmt: skip
+    (granule,), rejected = discover(root)
+    assert granule.name == day
+    assert not rejected
+
+
+def test_links_are_followed_once(touch):
+    root = touch(f"real/{STEM.format('20160102')}.HDF5")
+    (root / "real" / "loop").symlink_to(root, target_is_directory=True)
+    (root / "again").symlink_to(root / "real", target_is_directory=True)
+    (root / "nowhere.HDF5").symlink_to(root / "absent")
+    granules, rejected = discover([root, root / "real"])
+    assert len(granules) == 1
+    assert not rejected
+
+
+def test_a_folder_that_cannot_be_read_is_reported(touch):
+    root = touch(f"{STEM.format('20160102')}.HDF5", "closed/x.HDF5")
+    (root / "closed").chmod(0)
+    if os.access(root / "closed", os.R_OK):
+        pytest.skip("root may read any folder")
+    (_,), (rejected,) = discover(root)
+    assert rejected.path == root / "closed"
+    assert "can't be read: Permission denied" in rejected.reason
+
+
+def test_copies_of_a_granule_are_candidates_and_the_fullest_comes_last(touch):
+    day = STEM.format("20160102")
+    root = touch(
+        f"a/NDVI/{day}_NDVI.tif", f"a/SM/{day}_SM.tif", f"b/{day}_NDVI.tif",
+        f"c/{day}_NDVI.tif", f"c/{day}_NDVI.tiff", f"c/{day}_SM.tif",
+    )  # fmt: skip
+    granules, rejected = discover(root)
+    assert not rejected
+    assert {granule.name for granule in granules} == {day}
+    assert sorted(path for granule in granules for path in granule.files) == sorted(root.rglob("*.tif*"))
+    for granule in granules:
+        layers = [path.stem.rpartition("_")[2] for path in granule.files]
+        assert len(set(layers)) == len(layers)
+    assert len(granules[-1].files) == 2
+
+
+def test_hdf5_copies_are_candidates(touch):
+    name = f"{STEM.format('20160102')}.HDF5"
+    granules, _ = discover(touch(f"a/{name}", f"b/{name}"))
+    assert [granule.files[0].parent.name for granule in granules] == ["a", "b"]
+    assert len({granule.rank for granule in granules}) == 1
+
+
+def test_planes_of_vegetation_are_one_granule_a_folder(touch):
+    root = touch(
+        *(
+            f"V2KRNS10__{day}E/0001/0001_{plane}.HDF"
+            for day in ("20060711", "20060721")
+            for plane in ("B0", "NDV")
+        )
+    )
+    granules, rejected = discover(root)
+    assert not rejected
+    assert [(str(granule.date), len(granule.files)) for granule in granules] == [
+        ("2006-07-11", 2),
+        ("2006-07-21", 2),
+    ]
+
+
+def test_many_files_are_found_without_asking_the_disk_for_each(touch, monkeypatch):
+    root = touch(
+        *(
+            f"{year}/PROBAV_S1_TOC_X{x:02d}Y02_{year}0102_333M_V101.HDF5"
+            for year in (2015, 2016)
+            for x in range(36)
+        )
+    )
+    asked = []
+    stat = os.stat
+    monkeypatch.setattr(
+        os, "stat", lambda path, *args, **options: asked.append(path) or stat(path, *args, **options)
+    )
+    assert len(discover(root)[0]) == 72
+    assert len(asked) <= 5  # the three folders, and the source itself

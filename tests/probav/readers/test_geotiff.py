@@ -200,3 +200,15 @@ def test_truncated_files(write_tif, layers, part, packed):
     with pytest.raises(SourceError, match="can't be read") as error:
         read()
     assert str(path) in str(error.value)
+
+
+def test_absurd_sizes_are_refused_before_anything_is_allocated(write_tif, layers):
+    path = write_tif(f"{STEM}_NDVI.tif", layers["NDVI"], compress="none")
+    data = bytearray(path.read_bytes())
+    for tag in (256, 257):  # width and height of the first directory
+        at = data.index(np.array([tag, 3], "<u2").tobytes() + np.array([1], "<u4").tobytes())
+        data[at + 2 : at + 12] = np.array([4], "<u2").tobytes() + np.array([1, 2_000_000], "<u4").tobytes()
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"claims 2000000 x 2000000 pixels|can't be read") as error:
+        opened(path)
+    assert str(path) in str(error.value)
