@@ -183,8 +183,8 @@ def _burnt_area() -> list[ProductDefinition]:
                  colours=ramp(REDS, 34001, 41366)),
     ]  # fmt: skip
     day = Variable(
-        "DAY_OF_BURN", "int16", "Day of the year of burning", "d", valid=(1, 366), flags={0: "unburnt"},
-        colours=ramp(CIRCLE, 1, 366), aliases=("DOB", "BA"),
+        "DAY_OF_BURN", "int16", "Day of the year of burning", "d", blank=-1, valid=(1, 366),
+        flags={0: "unburnt"}, colours=ramp(CIRCLE, 1, 366), aliases=("DOB", "BA"),
     )  # fmt: skip
     masks = {
         "burnt": Flag("DAY_OF_BURN", "burnt in the month (DN 1 to 366)", between=(1, 366)),

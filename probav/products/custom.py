@@ -34,6 +34,7 @@ __all__ = ["DefinitionError", "from_dict", "load_definition", "to_dict"]
 FROM_FILE = "from file"
 _LARGEST = 256 * 1024  # bytes of YAML
 _DEEPEST = 20
+_RESERVED = ("PROBAV_", "SPOTVEGETATION_", "CGLS_", "CHIRPS_")  # whose formats and names are known
 _WIDEST = 10**7  # pixels of one side
 _DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 
@@ -55,6 +56,8 @@ def load_definition(path: str | os.PathLike[str]) -> ProductDefinition:
         found = from_dict(yaml.load(data, _Loader))  # noqa: S506 - a SafeLoader
         if found.id.casefold() in map(str.casefold, PRODUCTS):
             raise DefinitionError(f"id: {found.id!r} is a product that probav knows already; take another id")
+        if found.id.startswith(_RESERVED):
+            raise DefinitionError(f"id: {found.id!r} looks like a product of probav's own; take another id")
         return found
     except DefinitionError as error:
         raise DefinitionError(f"{file} defines no product: {error}") from None

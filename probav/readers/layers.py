@@ -119,10 +119,10 @@ def as_found(
         check_scale(table, scale, offset)
     if nodata is None:
         nodata = math.nan if dtype.kind == "f" and table.nodata is None else table.nodata
-    if nodata is not None and dtype.kind != "f":
-        limits = np.iinfo(dtype.name)
-        if not (limits.min <= nodata <= limits.max and nodata == int(nodata)):
-            raise SourceError(f"{table.name} has the type {dtype.name}, which can't hold no-data {nodata:g}")
+    if dtype.kind != "f":
+        limits, blank = np.iinfo(dtype.name), table.blank if nodata is None else nodata
+        if not (limits.min <= blank <= limits.max and blank == int(blank)):
+            raise SourceError(f"{table.name} has the type {dtype.name}, which can't hold no-data {blank:g}")
     low, high = table.valid or (math.inf, -math.inf)
     if nodata is not None and not table.from_file and low <= nodata <= high:
         raise SourceError(

@@ -67,7 +67,7 @@ _PROBAV = re.compile(
 _CGLS = re.compile(
     r"(?:c_gls|g2_BIOPAR)_(?P<product>[A-Za-z0-9]+)(?P<words>(?:[-_][A-Za-z0-9]+)*?)"
     r"_(?P<date>\d{8})\d{4}(?:_(?P<area>[A-Za-z0-9]+))?_(?P<sensor>[A-Za-z0-9]+)"
-    r"_V?(?P<version>\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)",
+    r"_V?(?P<version>\d{1,3}(?:[._]\d{1,3}){1,2})",
     re.ASCII,
 )
 _LC100 = re.compile(
@@ -214,7 +214,7 @@ def _probav(match: re.Match[str], path: str) -> ProductName:
 
 
 def _cgls(match: re.Match[str], path: str) -> ProductName:
-    version = [int(part) for part in match["version"].split(".")]
+    version = [int(part) for part in re.split("[._]", match["version"])]
     major, minor, patch = (*version, 0)[:3]
     known = PRODUCTS.get(f"CGLS_{match['product']}_V{major}")
     if known is None:

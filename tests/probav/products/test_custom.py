@@ -105,6 +105,7 @@ def test_what_may_be_left_out(load):
         (SMALL, ("title: Rain\n", ""), "title is missing"),
         (SMALL, ("cadence: day", "cadence: decade"), "cadence: got 'decade'; expected one of .*'dekad'"),
         (SMALL, ("id: RAIN", "id: chirps_v2_dekad"), "probav knows already"),
+        (SMALL, ("id: RAIN", "id: PROBAV_RAIN"), "looks like a product of probav's own"),
         (SMALL, ("id: RAIN", "id: RA-IN"), "id: got 'RA-IN'; expected a name of letters"),
         (SMALL, ("{RAIN: {", "{time: {"), "variables.time: .*means something else already"),
         (SMALL, ("{RAIN: {", "{and: {"), "variables.and: .*means something else already"),

@@ -41,6 +41,7 @@ g2_BIOPAR_VPI_201306010000_AFRI_VGT_V1.3.zip               CGLS_VPI_V1          
 g2_BIOPAR_VCI_201306110000_SOAM_VGT_V1.3.1.zip             CGLS_VCI_V1                 2013-06-11 - -
 c_gls_VCI_201501010000_GLOBE_PROBAV_V1.0.1.nc              CGLS_VCI_V1                 2015-01-01 - -
 c_gls_SWI_201501021200_GLOBE_ASCAT_V3.1.1.nc               CGLS_SWI_V3                 2015-01-02 - -
+g2_BIOPAR_SWI_200707010000_GLOBE_ASCAT_V3_0_1.nc           CGLS_SWI_V3                 2007-07-01 - -
 c_gls_SWI-SWI040_201501021200_CUSTOM_ASCAT_V3.1.1.tiff     CGLS_SWI_V3                 2015-01-02 - SWI_040
 c_gls_SWI_QFLAG040_201501021200_CUSTOM_ASCAT_V3.1.1.tiff   CGLS_SWI_V3                 2015-01-02 - QFLAG_040
 c_gls_BA300_201812200000_GLOBE_PROBAV_V1.1.1.nc            CGLS_BA300_V1               2018-12-11 - -
