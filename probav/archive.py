@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # geopandas and xarray take a second to import: only where th
 
     from probav.catalogue import Catalogue
     from probav.query import Estimate
+    from probav.verification import VerifyReport
 
 Progress = Callable[[int, int, int], None]
 """Called with tasks done, tasks in all, and bytes read so far."""
@@ -256,6 +257,12 @@ class Archive:
         from probav.catalogue import Catalogue
 
         return Catalogue(self)
+
+    def verify(self, *, threads: int | None = None, progress: Progress | None = None) -> VerifyReport:
+        """Read everything back and say what is wrong; see `probav.verification.verify`."""
+        from probav.verification import verify
+
+        return verify(self, threads=threads, progress=progress)
 
     def by_role(self, role: str) -> Product | None:
         """Return the product that masks and strata know as `role` ("landcover"), if the archive holds it."""

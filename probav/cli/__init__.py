@@ -11,21 +11,26 @@ from collections.abc import Sequence
 
 import probav
 from probav import options
-from probav.cli import archive, queries, register
+from probav.cli import archive, queries, register, verify
 from probav.cli.terminal import group
 from probav.errors import ProbavError, QueryError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 2 for a mistake that one sentence explains."""
+    """Run the command line and return its exit code.
+
+    0, what a command says (1: `archive verify` found something wrong), or 2 for a mistake that one sentence
+    explains.
+    """
     try:
         parser = _parser()
         parsed = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
         if not hasattr(parsed, "run"):
             parser.print_help()
             return 0
-        parsed.run(parsed)
+        code: int | None = parsed.run(parsed)
         sys.stdout.flush()
+        return code or 0
     except QueryError as error:  # the parser's begin with the command
         print(error if str(error).startswith("probav") else f"probav: {error}", file=sys.stderr)
         return 2
@@ -38,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("probav: interrupted; what was committed stays", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> options.Parser:
@@ -48,5 +52,6 @@ def _parser() -> options.Parser:
     actions = group(commands, "archive", "create, fill and look at an archive")
     archive.add(actions)
     register.add(actions)
+    verify.add(actions)
     queries.add(commands)
     return parser

@@ -13,8 +13,11 @@ from tqdm import tqdm
 from probav import options
 from probav.archive import Progress
 
+Run = Callable[[argparse.Namespace], int | None]
+"""Runs a command; what it returns is the exit code."""
 
-def command(where: Any, name: str, run: Callable[[argparse.Namespace], None], words: str) -> options.Parser:
+
+def command(where: Any, name: str, run: Run, words: str) -> options.Parser:
     """Declare a command among the sub-parsers `where`."""
     own: options.Parser = where.add_parser(name, help=words, description=words)
     own.set_defaults(run=run)
