@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from probav import storage
+from probav import storage, versions
 from probav.errors import UnknownProductError, did_you_mean
 from probav.grid import Grid
 from probav.products import ProductDefinition, Variable
@@ -244,12 +244,37 @@ class Archive:
 
     @property
     def history(self) -> pd.DataFrame:
-        """The snapshots up to this one, newest first: snapshot, time (UTC), message."""
-        return pd.DataFrame(self.store.history(), columns=["snapshot", "time", "message"])
+        """The snapshots up to this one, newest first.
+
+        Columns: snapshot, time (UTC), message, product, first, last, dates (what it wrote) and tags.
+        """
+        return versions.history(self.store)
+
+    @property
+    def tags(self) -> pd.DataFrame:
+        """The tags of the archive, for `open_archive(tag=...)`: tag, snapshot, time (UTC), message."""
+        return versions.tags(self.store)
 
     def tag(self, name: str) -> None:
-        """Give this snapshot a name that stays, for `open_archive(tag=...)`."""
-        self.store.tag(name)
+        """Give this snapshot a name that stays; see `probav.versions.tag`."""
+        versions.tag(self.store, name)
+
+    def untag(self, name: str) -> None:
+        """Take a tag away for ever; see `probav.versions.untag`."""
+        versions.untag(self.store, name)
+
+    def diff(self, since: Archive | str) -> pd.DataFrame:
+        """Return what changed since another snapshot (or tag) of this archive; see `probav.versions.diff`."""
+        other = since.store if isinstance(since, Archive) else versions.version(self.url, since)
+        return versions.diff(self.store, other)
+
+    def expire(self, older_than: versions.Age, *, keep: int = 1, yes: bool = False) -> pd.DataFrame:
+        """Forget old snapshots that no tag names; see `probav.versions.expire`."""
+        return versions.expire(self.url, older_than, keep=keep, yes=yes)
+
+    def collect(self, *, grace: versions.Age = "1 day", yes: bool = False) -> storage.Collected:
+        """Throw away what no snapshot needs; see `probav.versions.collect`."""
+        return versions.collect(self.url, grace=grace, yes=yes)
 
     @cached_property
     def catalogue(self) -> Catalogue:

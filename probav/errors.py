@@ -29,6 +29,10 @@ class ArchiveError(ProbavError, OSError):
     """An archive can't be opened, created or written."""
 
 
+class ConflictError(ArchiveError):
+    """Another process changed the same part of an archive first; nothing was changed, do it again."""
+
+
 class SourceError(ProbavError, OSError):
     """A source product file is not what its name or the product table says, or can't be read."""
 

@@ -3,6 +3,7 @@
 One group a product. Nothing else of the package knows of Icechunk.
 """
 
+import atexit
 import os
 
 os.environ.setdefault("ICECHUNK_LOG", "error")  # its warning on local disks is what our lock answers
@@ -26,12 +27,26 @@ from probav.storage.layout import (
     variables_of,
     window_key,
 )
+from probav.storage.leaving import wait
 from probav.storage.location import default_url, demo_path, exists, local_path
-from probav.storage.repository import Store, create, remove_empty, writing
+from probav.storage.repository import Store, commit, create, remove_empty, writing
+from probav.storage.snapshots import (
+    Collected,
+    Snapshot,
+    add_tag,
+    ancestry,
+    collect,
+    expire,
+    remove_tag,
+    tags,
+)
 
 __all__ = [
-    "PIXEL_CHUNK", "TIME_CHUNK", "Store", "add_window", "append_times", "array_of", "content_digest",
-    "create", "create_group", "create_variable", "default_url", "demo_path", "exists", "is_product",
-    "is_registered", "local_path", "remove_empty", "stored_definition", "stored_grid", "stored_info",
-    "stored_times", "stored_variable", "variables_of", "window_key", "writing",
+    "PIXEL_CHUNK", "TIME_CHUNK", "Collected", "Snapshot", "Store", "add_tag", "add_window", "ancestry",
+    "append_times", "array_of", "collect", "commit", "content_digest", "create", "create_group",
+    "create_variable", "default_url", "demo_path", "exists", "expire", "is_product", "is_registered",
+    "local_path", "remove_empty", "remove_tag", "stored_definition", "stored_grid", "stored_info",
+    "stored_times", "stored_variable", "tags", "variables_of", "window_key", "writing",
 ]  # fmt: skip
+
+atexit.register(wait)

@@ -23,7 +23,8 @@ from zarr.core.sync import sync
 from zarr.storage import WrapperStore
 
 from probav.errors import ArchiveError, SourceError
-from probav.storage.location import first_line, icechunk_storage, local_path, lock
+from probav.storage.location import first_line, icechunk_storage, local_path
+from probav.storage.lock import lock
 
 _GROUP = "originals"  # in a registered product's group: a JSON text for each date and window
 _BYTES = 1 << 14

@@ -153,7 +153,7 @@ def test_history_names_every_change_newest_first(world, tmp_path):
     count = len(probav.open_archive(url).history)
     report = probav.ingest(url, world.later)
     history = probav.open_archive(url).history
-    assert list(history.columns) == ["snapshot", "time", "message"]
+    assert list(history.columns)[:4] == ["snapshot", "time", "message", "product"]
     assert len(history) == count + 3
     assert list(history["snapshot"][:3]) == report.snapshots[::-1]
     assert history["message"][0] == f"{S10}: 2015-05-21 to 2015-05-21, 1 granules"

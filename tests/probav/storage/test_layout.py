@@ -14,7 +14,7 @@ from probav import storage
 from probav.errors import ArchiveError
 from probav.grid import Grid
 from probav.products import get_product
-from probav.storage import location
+from probav.storage import lock
 
 S10, COVER, RAIN, NDVI300 = "PROBAV_L3_S10_TOC_333M", "CGLS_LC100_V3", "CHIRPS_V2_DEKAD", "CGLS_NDVI300_V1"
 
@@ -92,7 +92,7 @@ def test_layout_is_that_of_the_design(world):
         assert array.chunks == (12, 280, 280)
         assert array.dtype == world.arrays[product][variable].dtype
         (codec,) = array.compressors
-        assert codec.to_dict() == {"name": "zstd", "configuration": {"level": 1, "checksum": False}}
+        assert codec.to_dict() == {"name": "zstd", "configuration": {"level": 1, "checksum": True}}
 
 
 def test_an_archive_is_of_the_format_both_pythons_read(world):
@@ -246,7 +246,7 @@ def test_a_change_of_nothing_makes_no_snapshot(world, tmp_path):
 
 def test_writers_wait_for_each_other_and_say_so_when_it_takes_too_long(world, tmp_path, monkeypatch):
     url = world.copy(tmp_path)
-    monkeypatch.setattr(location, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(lock, "LOCK_SECONDS", 0.2)
     with storage.writing(url, "first", {}):
         with pytest.raises(ArchiveError, match=r"Another process has been writing to .*copy for over 0\.2 s"):
             probav.open_archive(url).tag("second")
