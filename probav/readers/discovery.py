@@ -167,7 +167,8 @@ def _granules(group: list[tuple[Path, ProductName]], definition: ProductDefiniti
     name = group[0][1]
     folders: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
     for path, its_name in group:
-        folders[path.parent / split_suffix(path.name)[1]].append((path, its_name))
+        own = path.parent / split_suffix(path.name)[1] if len(group) > 1 else path
+        folders[own].append((path, its_name))
     while len(folders) > 1:
         merged: dict[Path, list[tuple[Path, ProductName]]] = defaultdict(list)
         for folder, files in folders.items():

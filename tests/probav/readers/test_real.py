@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from probav.products.custom import from_dict
 from probav.readers import discover, open_granule
 
 pytestmark = pytest.mark.real
@@ -43,3 +44,29 @@ def test_files_of_other_programs_are_rejected(real):
     granules, rejected = discover(real / "sentinel2_fields")
     assert not granules
     assert all("not a known product file name" in item.reason for item in rejected)
+
+
+def test_land_cover_on_a_grid_of_its_own(real):
+    definition = from_dict(
+        {
+            "id": "ESA_CCI_9",
+            "title": "ESA CCI land cover, 9 classes, 300 m, equal area",
+            "variables": {"cover": {"dtype": "float32", "long_name": "Class", "valid": [0, 9]}},
+            "default": "cover",
+            "grid": "from file",
+            "cadence": "year",
+            "date_in_name": "first",
+            "pattern": r"landcover(?P<date>\d{4})s",
+            "citation": "ESA CCI",
+            "licence": "MIT",
+        }
+    )
+    (granule,), rejected = discover(real / "landcover", definition)
+    assert not rejected
+    assert str(granule.date) == "2015-01-01"
+    with rasterio.open(granule.files[0]) as gdal, open_granule(granule) as source:
+        expected = gdal.read(1)
+        assert np.array_equal(source.read("cover"), expected, equal_nan=True)
+        assert np.array_equal(source.variables["cover"].is_valid(expected), ~np.isnan(expected))
+        assert (source.grid.x0, source.grid.y0) == pytest.approx(gdal.xy(0, 0), abs=1e-6)
+        assert rasterio.crs.CRS.from_user_input(source.grid.crs) == gdal.crs
