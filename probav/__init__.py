@@ -14,6 +14,7 @@ from probav import errors
 if TYPE_CHECKING:
     from probav.archive import Archive, Extent, Product, create_archive, open_archive
     from probav.areas import Aoi, aoi
+    from probav.combination import CombinedProduct, combine
     from probav.ingestion import Report, ingest, watch
     from probav.products import ProductDefinition
     from probav.products.custom import load_definition
@@ -23,11 +24,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Aoi",
     "Archive",
+    "CombinedProduct",
     "Extent",
     "Product",
     "ProductDefinition",
     "Report",
     "aoi",
+    "combine",
     "create_archive",
     "errors",
     "ingest",
@@ -38,10 +41,11 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Aoi": "areas", "Archive": "archive", "Extent": "archive", "Product": "archive",
-    "ProductDefinition": "products", "Report": "ingestion", "aoi": "areas", "create_archive": "archive",
-    "ingest": "ingestion", "load_definition": "products.custom", "open_archive": "archive",
-    "register": "registration", "watch": "ingestion",
+    "Aoi": "areas", "Archive": "archive", "CombinedProduct": "combination", "Extent": "archive",
+    "Product": "archive", "ProductDefinition": "products", "Report": "ingestion", "aoi": "areas",
+    "combine": "combination", "create_archive": "archive", "ingest": "ingestion",
+    "load_definition": "products.custom",
+    "open_archive": "archive", "register": "registration", "watch": "ingestion",
 }  # fmt: skip
 
 

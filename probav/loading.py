@@ -178,7 +178,7 @@ class _Pixels(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         """Read the box around a key of integers, slices and arrays, then take the key out of it."""
-        wanted = [_positions(item, size) for item, size in zip(key, self.shape, strict=True)]
+        wanted = [positions(item, size) for item, size in zip(key, self.shape, strict=True)]
         kept = [isinstance(item, slice | np.ndarray) for item in key]  # an integer drops its axis
         if not all(map(len, wanted)):
             return np.empty([len(item) for item, keep in zip(wanted, kept, strict=True) if keep], self.dtype)
@@ -217,6 +217,6 @@ class _Pixels(BackendArray):
         return layers[which]
 
 
-def _positions(item: Any, size: int) -> NDArray[np.intp]:
+def positions(item: Any, size: int) -> NDArray[np.intp]:
     """Positions on an axis that an integer, a slice or an array of integers means."""
     return np.atleast_1d(np.arange(size)[item])
