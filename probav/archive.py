@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # geopandas and xarray take a second to import: only where th
     from shapely.geometry.base import BaseGeometry
 
     from probav.catalogue import Catalogue
+    from probav.combination import CombinedProduct, Prefer
     from probav.query import Estimate
     from probav.verification import VerifyReport
 
@@ -282,6 +283,12 @@ class Archive:
         from probav.catalogue import Catalogue
 
         return Catalogue(self)
+
+    def combine(self, *names: str, harmonise: str | None = None, prefer: Prefer = "last") -> CombinedProduct:
+        """Return products of this archive as one series; see `probav.combination.combine`."""
+        from probav.combination import combine
+
+        return combine(*(self[name] for name in names), harmonise=harmonise, prefer=prefer)
 
     def verify(self, *, threads: int | None = None, progress: Progress | None = None) -> VerifyReport:
         """Read everything back and say what is wrong; see `probav.verification.verify`."""

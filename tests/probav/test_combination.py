@@ -311,6 +311,7 @@ def test_what_cannot_be_one_series(made, world):
 def test_what_it_says_of_itself(made):
     series = probav.combine(*made.products)
     assert series.id == f"{VGT}+{PROBAV}"
+    assert made.archive.combine(PROBAV, VGT).id == series.id
     assert series.sensors == ["SPOT-VEGETATION", "PROBA-V"]
     extent = series.extent
     assert (str(extent.first), str(extent.last), extent.dates) == ("2013-09-21", "2014-06-01", 6)
