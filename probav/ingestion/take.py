@@ -9,13 +9,12 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from probav import storage
 from probav.archive import Archive, Progress
 from probav.errors import SourceError
 from probav.execution.local import threads as default_threads
+from probav.ingestion.local import commit
 from probav.ingestion.plan import batches
 from probav.ingestion.report import Report
-from probav.ingestion.write import commit
 from probav.products import ProductDefinition, get_product
 from probav.readers import Granule, ReaderPool, Rejected, discover
 
@@ -92,7 +91,6 @@ def take(
     """Take granules in, in order of product and time; see `ingest`."""
     workers = threads or default_threads()
     report = Report(url, rejected=list(rejected), dry_run=dry_run)
-    made = False
     count = _Counter(len(granules), progress)
     opening = _readers().open
     with ThreadPoolExecutor(workers) as checkers:
@@ -105,11 +103,9 @@ def take(
                     report.taken += len(batch)
                     report.bytes += size
                 else:
-                    made = storage.create(url, missing_only=True) or made
-                    commit(url, definition, batch, report, opening, workers, count.part(len(batch), size))
+                    tick = count.part(len(batch), size)
+                    commit(url, definition, batch, report, opening, workers, tick)
                 count.add(len(batch), size)
-    if made and not report.taken:
-        storage.remove_empty(url)
     return report
 
 

@@ -1,13 +1,11 @@
-"""One commit: granules of one product written as whole chunks, in parallel, each chunk by one worker."""
+"""One commit: granules of one product, cut into pieces that share no chunk, so that any number may write."""
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -15,18 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probav import storage
-from probav.accumulate import memory_budget
 from probav.errors import ProbavError
 from probav.ingestion.plan import Checked, Open, Window, place, product_grid
 from probav.ingestion.report import Report
 from probav.products import ProductDefinition, Variable
 from probav.readers import OpenGranule, Rejected
 
-Tick = Callable[[float], None]
-"""Called with the fraction of the commit that is written."""
 
-
-class _Bad(Exception):
+class BadGranules(Exception):
     """Granules that failed while their pixels were read; nothing is committed then."""
 
     def __init__(self, reasons: dict[int, str]) -> None:
@@ -67,14 +61,52 @@ class Piece:
             yield max(top, first), min(top + storage.PIXEL_CHUNK, last)
 
 
-def commit(
-    url: str,
-    definition: ProductDefinition,
-    batch: list[Checked],
-    report: Report,
-    opening: Open,
-    threads: int,
-    tick: Tick,
+@dataclass(frozen=True)
+class Plan:
+    """How a batch is written into an open transaction.
+
+    Attributes
+    ----------
+    batch : list of Checked
+    new : list of int
+        Indices in the batch of what no other process wrote meanwhile.
+    places : list of (int, int)
+        Position on the time axis and index of the window of each of the batch.
+    variables : dict
+        As the archive has them.
+    waves : list of lists of Piece
+        Pieces of one wave share no chunk; the best versions come last.
+    """
+
+    batch: list[Checked]
+    new: list[int]
+    places: list[tuple[int, int]]
+    variables: dict[str, Variable]
+    waves: list[list[Piece]]
+
+
+@dataclass
+class Written:
+    """What writing a piece told, by index in the batch."""
+
+    digests: dict[int, int] = field(default_factory=dict)
+    bad: dict[int, str] = field(default_factory=dict)
+    notes: set[str] = field(default_factory=set)
+
+    def add(self, other: Written) -> None:
+        """Add what another piece told."""
+        for index, digest in other.digests.items():
+            self.digests[index] = self.digests.get(index, 0) ^ digest
+        self.bad.update(other.bad)
+        self.notes |= other.notes
+
+
+Transaction = Callable[[str, dict[str, Any], list[Checked]], tuple[list[Checked], str | None]]
+"""Writes a batch under a message and metadata; returns what was written and the snapshot's id."""
+
+
+def commit_batch(
+    definition: ProductDefinition, batch: list[Checked], report: Report, write: Transaction
 ) -> None:
     """Write a batch as one commit; granules whose pixels turn out to be bad are left out, the rest written.
 
@@ -85,13 +117,11 @@ def commit(
     """
     good = list(batch)
     while good:
-        days = sorted(str(item.granule.date) for item in good)
+        days = sorted({str(item.granule.date) for item in good})
         message = f"{definition.id}: {days[0]} to {days[-1]}, {len(good)} granules"
-        names = [item.granule.name for item in good]
         try:
-            with storage.writing(url, message, {"product": definition.id, "granules": names}) as root:
-                written = _write(root, definition, good, report, opening, threads, tick)
-        except _Bad as bad:
+            written, snapshot = write(message, {"product": definition.id, "dates": days}, good)
+        except BadGranules as bad:
             report.rejected += [
                 Rejected(good[index].granule.files[0], reason) for index, reason in bad.reasons.items()
             ]
@@ -100,59 +130,63 @@ def commit(
         report.taken += len(written)
         report.unchanged += len(good) - len(written)
         report.bytes += sum(item.bytes for item in written)
-        if written:
-            report.snapshots.append(storage.Store(url).snapshot)
+        if snapshot is not None:
+            report.snapshots.append(snapshot)
         return
 
 
-def _write(
-    root: Any,
-    definition: ProductDefinition,
-    batch: list[Checked],
-    report: Report,
-    opening: Open,
-    threads: int,
-    tick: Tick,
-) -> list[Checked]:
-    """Write a batch into an open transaction; return what another process hadn't written meanwhile."""
+def prepare(root: Any, definition: ProductDefinition, batch: list[Checked], workers: int) -> Plan:
+    """Make room for a batch in an open transaction, and cut the work into pieces."""
     if definition.id in root:
         group = root[definition.id]
     else:
         group = storage.create_group(root, definition, product_grid(definition, batch[0].grid))
     grid = storage.stored_grid(group)
     windows = [place(grid, item.grid) for item in batch]
-    places = [
+    indices = [
         storage.add_window(group, item.granule.tile, window)
         for item, window in zip(batch, windows, strict=True)
     ]
-    storage.append_times(
-        group,
-        np.array(
-            sorted({item.granule.date for item in batch} - set(storage.stored_times(group))), "datetime64[D]"
-        ),
-    )
-    index_of = {date: index for index, date in enumerate(storage.stored_times(group))}
-    positions = [index_of[item.granule.date] for item in batch]
+    known = set(storage.stored_times(group))
+    days = sorted({item.granule.date for item in batch} - known)
+    storage.append_times(group, np.array(days, "datetime64[D]"))
+    position = {date: index for index, date in enumerate(storage.stored_times(group))}
+    places = [(position[item.granule.date], index) for item, index in zip(batch, indices, strict=True)]
     ranks, digests = group["source_rank"][:], group["source_digest"]
-    held = [int(ranks[at]) - 1 for at in zip(positions, places, strict=True)]
-    new = [
-        index
-        for index, item in enumerate(batch)
-        if held[index] < item.granule.rank
-        or (
-            held[index] == item.granule.rank
-            and digests[positions[index], places[index]].tobytes() != item.digest
-        )
-    ]
+    held = [int(ranks[at]) - 1 for at in places]
+
+    def is_new(index: int, item: Checked) -> bool:
+        if held[index] != item.granule.rank:
+            return held[index] < item.granule.rank
+        return bool(digests[places[index]].tobytes() != item.digest)
+
+    new = [index for index, item in enumerate(batch) if is_new(index, item)]
     _make_variables(group, definition, [batch[index] for index in new])
-    pieces = _pieces(batch, new, windows, positions, [rank >= 0 for rank in held], threads)
-    digest = _write_pieces(group, definition, pieces, opening, threads, tick, report)
-    for index in new:
-        at = positions[index], places[index]
-        group["source_rank"][at] = batch[index].granule.rank + 1
-        group["source_digest"][at] = np.frombuffer(batch[index].digest, "uint8")
-        group["content_digest"][at] = digest[index]
-    return [batch[index] for index in new]
+    variables = {
+        array.basename: storage.stored_variable(array, definition) for array in storage.variables_of(group)
+    }
+    positions = [at for at, _ in places]
+    waves = _pieces(batch, new, windows, positions, [rank >= 0 for rank in held], workers)
+    return Plan(batch, new, places, variables, waves)
+
+
+def finish(root: Any, definition: ProductDefinition, plan: Plan, written: Written) -> list[Checked]:
+    """Note where the pixels of each date and window come from; return what was written.
+
+    Raises
+    ------
+    BadGranules
+        If a granule couldn't be read to its end.
+    """
+    if written.bad:
+        raise BadGranules(written.bad)
+    group = root[definition.id]
+    for index in plan.new:
+        at, item = plan.places[index], plan.batch[index]
+        group["source_rank"][at] = item.granule.rank + 1
+        group["source_digest"][at] = np.frombuffer(item.digest, "uint8")
+        group["content_digest"][at] = written.digests.get(index, 0)
+    return [plan.batch[index] for index in plan.new]
 
 
 def _make_variables(group: Any, definition: ProductDefinition, batch: list[Checked]) -> None:
@@ -234,84 +268,13 @@ def _share(one: Piece, other: Piece) -> bool:
     )
 
 
-def _write_pieces(
-    group: Any,
-    definition: ProductDefinition,
-    waves: list[list[Piece]],
-    opening: Open,
-    threads: int,
-    tick: Tick,
-    report: Report,
-) -> dict[int, int]:
-    """Write all pieces; return the content digest of each granule by its index in the batch.
-
-    Raises
-    ------
-    _Bad
-        If a granule can't be read to its end.
-    """
-    variables = {
-        array.basename: storage.stored_variable(array, definition) for array in storage.variables_of(group)
-    }
-    widest = max((np.dtype(variable.dtype).itemsize for variable in variables.values()), default=1)
-    strip = max(
-        (
-            len(piece.items) * storage.PIXEL_CHUNK * piece.window[3] * widest
-            for wave in waves
-            for piece in wave
-        ),
-        default=1,
-    )
-    workers = max(1, min(threads, memory_budget() // (3 * strip)))
-    total = sum(len(list(piece.strips())) for wave in waves for piece in wave) * len(variables)
-    done = 0
-    lock = threading.Lock()
-
-    def written() -> None:
-        nonlocal done
-        with lock:
-            done += 1
-            tick(done / total)
-
-    digests: dict[int, int] = defaultdict(int)
-    bad: dict[int, str] = {}
-    with ThreadPoolExecutor(workers, thread_name_prefix="probav-ingest") as pool:
-        for wave in waves:
-            running = [
-                pool.submit(write_piece, group, piece, variables, opening, written, report.notes)
-                for piece in wave
-            ]
-            try:
-                for future in running:
-                    found, failed = future.result()
-                    bad.update(failed)
-                    for index, digest in found.items():
-                        digests[index] ^= digest
-            finally:  # an interrupt waits for what is being written, not for what is still to come
-                for future in running:
-                    future.cancel()
-    if bad:
-        raise _Bad(bad)
-    return digests
-
-
 def write_piece(
-    group: Any,
-    piece: Piece,
-    variables: dict[str, Variable],
-    opening: Open,
-    written: Callable[[], None],
-    notes: set[str],
-) -> tuple[dict[int, int], dict[int, str]]:
-    """Write one piece, a strip of whole chunks at a time.
-
-    Returns
-    -------
-    digests, bad : dict
-        By index in the batch: the content digest of this piece, and why a granule can't be read.
-    """
+    group: Any, piece: Piece, variables: dict[str, Variable], opening: Open, strip_written: Callable[[], None]
+) -> Written:
+    """Write one piece into a product's group, a strip of whole chunks at a time."""
     digests: dict[int, int] = defaultdict(int)
     bad: dict[int, str] = {}
+    notes: set[str] = set()
     with ExitStack() as stack:
         opened: list[OpenGranule | None] = []
         for index, item in zip(piece.indices, piece.items, strict=True):
@@ -343,8 +306,8 @@ def write_piece(
                         times = slice(piece.start + run[0], piece.start + run[-1] + 1)
                         columns = slice(piece.window[1], piece.window[1] + piece.window[3])
                         group[name][times, first:last, columns] = strip
-                written()
-    return digests, bad
+                strip_written()
+    return Written(digests, bad, notes)
 
 
 def _holds(item: Checked, name: str, stored: Variable) -> bool:

@@ -345,10 +345,9 @@ def test_after_an_interruption_the_archive_is_whole_and_the_same_call_goes_on(ur
     files = sorted(path for path in world.folder.glob("2015-*/*_NDVI.tif"))
     with pytest.raises(KeyboardInterrupt):
         probav.ingest(url, files, progress=Stop(after))
-    archive = probav.open_archive(url)
-    assert archive.ids == ([S10] if there else [])
+    assert url.exists() == (there > 0)
     if there:
-        loaded = archive[S10].load(keep_dn=True).NDVI
+        loaded = probav.open_archive(url)[S10].load(keep_dn=True).NDVI
         np.testing.assert_array_equal(loaded, world.arrays[S10]["NDVI"][:there])
     report = probav.ingest(url, files)
     assert (report.taken, report.unchanged) == (14 - there, there)
