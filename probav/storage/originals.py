@@ -105,7 +105,8 @@ def authorized(url: str, where: Any) -> Any:
     if local_path(url) is None:
         return None
     config = icechunk.Repository.fetch_config(where)
-    return dict.fromkeys((config and config.virtual_chunk_containers) or {})
+    access = getattr(icechunk.credentials, "LocalFileSystemAccess", None)  # Icechunk 1 has no word for it
+    return dict.fromkeys((config and config.virtual_chunk_containers) or {}, access)
 
 
 def refer(

@@ -453,8 +453,9 @@ def test_plain_xarray_reads_it(crop, tmp_path):
 
     url = str(tmp_path / "archive")
     register(url, crop)
+    access = getattr(icechunk.credentials, "LocalFileSystemAccess", None)
     repository = icechunk.Repository.open(
-        icechunk.local_filesystem_storage(url), authorize_virtual_chunk_access={f"file://{crop}/": None}
+        icechunk.local_filesystem_storage(url), authorize_virtual_chunk_access={f"file://{crop}/": access}
     )
     data = xr.open_zarr(repository.readonly_session("main").store, group=NDVI300, consolidated=False)
     expected = np.stack([numbers(seed) for seed in range(4)]).astype(float)
