@@ -165,7 +165,7 @@ def _check(granule: Granule) -> _Checked:
             try:
                 references[name] = find_references(path, opened.places[name], variable)
             except SourceError as error:
-                raise SourceError(f"{path}: {error}") from error
+                raise SourceError(str(error) if path == granule.files[0] else f"{path}: {error}") from error
         checked = _Checked(
             granule,
             opened.grid,
