@@ -23,6 +23,9 @@ def add(actions: Any) -> None:
     )
     add_product(ingest)
     ingest.add_argument("--date", metavar="DATE", help="first day of the period of such files")
+    ingest.add_argument(
+        "--engine", metavar="ENGINE", default="local", help="local (threads, the default) or spark"
+    )
     ingest.add_argument("--dry-run", action="store_true", help="only say what would be done")
     watch = command(actions, "watch", _watch, "take new files of a folder in as they arrive, until Ctrl-C")
     watch.add_argument("folder", metavar="FOLDER", help="where new products arrive")
@@ -85,6 +88,7 @@ def _ingest(parsed: argparse.Namespace) -> None:
             parsed.sources,
             product_of(parsed.product),
             date=parsed.date,
+            engine=parsed.engine,
             threads=parsed.threads,
             dry_run=parsed.dry_run,
             progress=progress,

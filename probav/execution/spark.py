@@ -7,7 +7,7 @@ package and the archive's URL, nothing of the driver.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ _TASK = "query string, row long, col long, runs binary, edges binary, weights bi
 _PARTIAL = (
     "shape string, groups binary, positions binary, whole binary, parts binary, bins binary, bytes long"
 )
+_PAYLOAD = "number long, data binary"
 _TASKS_PER_CORE = 4
 
 
@@ -70,6 +71,44 @@ def on_cluster() -> bool:
     return not str(active.conf.get("spark.master", "local")).startswith("local")
 
 
+def each(function: Callable[[bytes], bytes], payloads: list[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Call a function of this package with each payload on the executors; yield (index, answer) as they come.
+
+    Raises
+    ------
+    EngineError
+        If Spark can't start or the job fails.
+    """
+    import pyarrow as pa
+
+    spark = session()
+    schema = pa.schema([("number", pa.int64()), ("data", pa.binary())])
+
+    def call(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                answer = {"number": row["number"], "data": function(row["data"])}
+                yield pa.RecordBatch.from_pylist([answer], schema)
+
+    frame = spark.createDataFrame(list(enumerate(payloads)), _PAYLOAD)
+    try:
+        answers = frame.repartition(_partitions(spark, len(payloads))).mapInArrow(call, _PAYLOAD)
+        for row in answers.toLocalIterator(prefetchPartitions=True):
+            yield row["number"], bytes(row["data"])
+    except Exception as error:
+        raise EngineError(f"The Spark job failed: {_cause(error)}") from error
+
+
+def parallelism() -> int:
+    """Return how many tasks Spark runs at a time."""
+    spark = session()
+    return int(spark.conf.get("spark.probav.cores", "0") or 0) or _default_parallelism(spark)
+
+
+def _partitions(spark: SparkSession, tasks: int) -> int:
+    return max(1, min(tasks, _TASKS_PER_CORE * parallelism()))
+
+
 def execute(tasks: list[Task], progress: Progress | None = None) -> Iterator[Partial]:
     """Run tasks as one Spark job and yield their partial results.
 
@@ -80,8 +119,7 @@ def execute(tasks: list[Task], progress: Progress | None = None) -> Iterator[Par
     """
     spark = session()
     rows = [_to_row(task) for task in tasks]
-    cores = int(spark.conf.get("spark.probav.cores", "0") or 0) or _default_parallelism(spark)
-    parts = max(1, min(len(rows), _TASKS_PER_CORE * cores))
+    parts = _partitions(spark, len(rows))
     try:
         frame = spark.createDataFrame(rows, _TASK).repartition(parts).mapInArrow(_run_batches, _PARTIAL)
         done, read = 0, 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -36,6 +35,10 @@ class Checked:
     variables: Mapping[str, Variable]
     notes: tuple[str, ...]
     bytes: int
+
+
+Check = Checked | ProbavError
+"""A checked granule, or why it can't be taken in."""
 
 
 class Stored:
@@ -99,14 +102,13 @@ def batches(
     url: str,
     definition: ProductDefinition,
     granules: list[Granule],
-    opening: Open,
-    threads: Executor,
+    check_all: Callable[[list[Granule]], list[Check]],
     report: Report,
     step: Callable[[Granule], None],
 ) -> Iterator[list[Checked]]:
-    """Yield what is to be written, one chunk of the time axis at a time, headers checked in parallel.
+    """Yield what is to be written, one chunk of the time axis at a time.
 
-    What is left out is counted in the report; `step` is called for it.
+    What `check_all` finds bad, and what is left out, is counted in the report; `step` is called for it.
     """
     stored = Stored(url, definition.id)
     grid = stored.grid
@@ -119,7 +121,8 @@ def batches(
 
     for _, group in groupby(sorted(granules, key=chunk), key=chunk):
         newest: dict[tuple[Any, ...], Checked] = {}  # by date and window: regional cuts are no rivals
-        for granule, checked in _check_all(list(group), opening, threads):
+        own = list(group)
+        for granule, checked in zip(own, check_all(own), strict=True):
             try:
                 if isinstance(checked, ProbavError):
                     raise checked
@@ -158,20 +161,16 @@ def batches(
             yield list(newest.values())
 
 
-def _check_all(
-    granules: list[Granule], opening: Open, threads: Executor
-) -> Iterable[tuple[Granule, Checked | ProbavError]]:
-    def check(granule: Granule) -> Checked | ProbavError:
-        try:
-            with opening(granule) as opened:
-                digest, size = _digest(granule)
-                return Checked(granule, digest, opened.grid, dict(opened.variables), opened.notes, size)
-        except ProbavError as error:
-            return error
-        except OSError as error:  # it went away, or may not be read
-            return SourceError(f"{granule.files[0]} can't be read: {error}")
-
-    return zip(granules, threads.map(check, granules), strict=True)
+def check(granule: Granule, opening: Open) -> Check:
+    """Read a granule's header and the digest of its files."""
+    try:
+        with opening(granule) as opened:
+            digest, size = _digest(granule)
+            return Checked(granule, digest, opened.grid, dict(opened.variables), opened.notes, size)
+    except ProbavError as error:
+        return error
+    except OSError as error:  # it went away, or may not be read
+        return SourceError(f"{granule.files[0]} can't be read: {error}")
 
 
 def _digest(granule: Granule) -> tuple[bytes, int]:

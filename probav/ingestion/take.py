@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from probav.archive import Archive, Progress
-from probav.errors import SourceError
+from probav.errors import QueryError, SourceError, did_you_mean
 from probav.execution.local import threads as default_threads
-from probav.ingestion.local import commit
+from probav.ingestion import local, on_spark
 from probav.ingestion.plan import batches
+from probav.ingestion.readers import opening
 from probav.ingestion.report import Report
 from probav.products import ProductDefinition, get_product
-from probav.readers import Granule, ReaderPool, Rejected, discover
+from probav.readers import Granule, Rejected, discover
+
+_ENGINES = ("local", "spark")
 
 
 def ingest(
@@ -25,6 +26,7 @@ def ingest(
     product: str | ProductDefinition | None = None,
     *,
     date: str | None = None,
+    engine: str = "local",
     threads: int | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -44,8 +46,11 @@ def ingest(
         What file names don't say; for a product of one's own its definition (`probav.load_definition`).
     date : str, optional
         The first day of the period, where names don't say it.
+    engine : {"local", "spark"}
+        Threads of this process, or a Spark session whose executors see the archive and the source files
+        under the same paths.
     threads : int, optional
-        How many workers read and write; $PROBAV_THREADS, else the cores, if not given.
+        How many workers of this process read and write; $PROBAV_THREADS, else the cores, if not given.
     dry_run : bool
         Only report what would be done; headers are read, nothing is written.
     progress : callable, optional
@@ -63,12 +68,14 @@ def ingest(
         If the archive can't be written.
     UnknownProductError
         If `product` is none.
+    EngineError
+        If Spark can't be used, or its job fails; what was committed before stays.
     """
     if isinstance(product, str):
         product = get_product(product)
     granules, rejected = discover(sources, product=product, date=date)
     url = archive.url if isinstance(archive, Archive) else str(archive)
-    report = take(url, granules, rejected, threads=threads, dry_run=dry_run, progress=progress)
+    report = take(url, granules, rejected, engine=engine, threads=threads, dry_run=dry_run, progress=progress)
     if report.taken + report.unchanged + report.superseded == 0:
         reasons = "".join(f"; {item.path}: {item.reason}" for item in report.rejected[:3])
         more = f"; and {len(report.rejected) - 3} more" if len(report.rejected) > 3 else ""
@@ -84,37 +91,33 @@ def take(
     granules: list[Granule],
     rejected: list[Rejected],
     *,
+    engine: str = "local",
     threads: int | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Take granules in, in order of product and time; see `ingest`."""
+    if engine not in _ENGINES:
+        raise QueryError(f"There is no engine {engine!r} to take files in.{did_you_mean(engine, _ENGINES)}")
     workers = threads or default_threads()
     report = Report(url, rejected=list(rejected), dry_run=dry_run)
     count = _Counter(len(granules), progress)
-    opening = _readers().open
-    with ThreadPoolExecutor(workers) as checkers:
-        for _, own in groupby(granules, key=lambda granule: granule.product):
-            of_product = list(own)
-            definition = of_product[0].definition
-            for batch in batches(url, definition, of_product, opening, checkers, report, count.step):
-                size = sum(item.bytes for item in batch)
-                if dry_run:
-                    report.taken += len(batch)
-                    report.bytes += size
-                else:
-                    tick = count.part(len(batch), size)
-                    commit(url, definition, batch, report, opening, workers, tick)
-                count.add(len(batch), size)
+    for _, own in groupby(granules, key=lambda granule: granule.product):
+        of_product = list(own)
+        definition = of_product[0].definition
+        checker = on_spark.check_all if engine == "spark" else partial(local.check_all, threads=workers)
+        for batch in batches(url, definition, of_product, checker, report, count.step):
+            size = sum(item.bytes for item in batch)
+            tick = count.part(len(batch), size)
+            if dry_run:
+                report.taken += len(batch)
+                report.bytes += size
+            elif engine == "spark":
+                on_spark.commit(url, definition, batch, report, tick)
+            else:
+                local.commit(url, definition, batch, report, opening(), workers, tick)
+            count.add(len(batch), size)
     return report
-
-
-@cache
-def _readers() -> ReaderPool:
-    """Return the reading processes of this process, which take a second to start and end with it."""
-    pool = ReaderPool(default_threads())
-    atexit.register(pool.close)
-    return pool
 
 
 class _Counter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -60,6 +61,16 @@ class Piece:
         for top in range(first - first % storage.PIXEL_CHUNK, last, storage.PIXEL_CHUNK):
             yield max(top, first), min(top + storage.PIXEL_CHUNK, last)
 
+    def chunks(self) -> Iterator[tuple[int, int, int]]:
+        """Chunks (time, row, column) that the piece lies in."""
+        _, column, _, width = self.window
+        size, depth = storage.PIXEL_CHUNK, storage.TIME_CHUNK
+        return itertools.product(
+            range(self.start // depth, (self.start + len(self.items) - 1) // depth + 1),
+            range(self.rows[0] // size, (self.rows[1] - 1) // size + 1),
+            range(column // size, (column + width - 1) // size + 1),
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -74,15 +85,15 @@ class Plan:
         Position on the time axis and index of the window of each of the batch.
     variables : dict
         As the archive has them.
-    waves : list of lists of Piece
-        Pieces of one wave share no chunk; the best versions come last.
+    groups : list of lists of Piece
+        No two groups share a chunk: each is written by one worker, in its order, the best versions last.
     """
 
     batch: list[Checked]
     new: list[int]
     places: list[tuple[int, int]]
     variables: dict[str, Variable]
-    waves: list[list[Piece]]
+    groups: list[list[Piece]]
 
 
 @dataclass
@@ -166,8 +177,8 @@ def prepare(root: Any, definition: ProductDefinition, batch: list[Checked], work
         array.basename: storage.stored_variable(array, definition) for array in storage.variables_of(group)
     }
     positions = [at for at, _ in places]
-    waves = _pieces(batch, new, windows, positions, [rank >= 0 for rank in held], workers)
-    return Plan(batch, new, places, variables, waves)
+    groups = _pieces(batch, new, windows, positions, [rank >= 0 for rank in held], workers)
+    return Plan(batch, new, places, variables, groups)
 
 
 def finish(root: Any, definition: ProductDefinition, plan: Plan, written: Written) -> list[Checked]:
@@ -211,7 +222,7 @@ def _pieces(
     replaced: list[bool],
     threads: int,
 ) -> list[list[Piece]]:
-    """Cut a batch into pieces; no two pieces of one wave share a chunk, the best versions come last."""
+    """Cut a batch into pieces, in groups that share no chunk; the best versions come last."""
     pieces: list[Piece] = []
     order = sorted(new, key=lambda index: (windows[index], positions[index]))
     by_window = [(window, list(group)) for window, group in groupby(order, key=lambda index: windows[index])]
@@ -232,14 +243,27 @@ def _pieces(
                 for rows in _bands(window, bands)
             ]
     pieces.sort(key=lambda piece: max(item.granule.rank for item in piece.items))
-    waves: list[list[Piece]] = []
-    for piece in pieces:  # into the wave after the last one that it shares a chunk with
-        after = [number for number, wave in enumerate(waves) if any(_share(piece, other) for other in wave)]
-        number = after[-1] + 1 if after else 0
-        if number == len(waves):
-            waves.append([])
-        waves[number].append(piece)
-    return waves
+    return _groups(pieces)
+
+
+def _groups(pieces: list[Piece]) -> list[list[Piece]]:
+    """Group pieces, in their order, so that no two groups lie in a common chunk."""
+    leader = list(range(len(pieces)))
+
+    def lead(number: int) -> int:
+        while leader[number] != number:
+            number = leader[number]
+        return number
+
+    first_in: dict[tuple[int, int, int], int] = {}
+    for number, piece in enumerate(pieces):
+        for chunk in piece.chunks():
+            one, other = sorted((lead(first_in.setdefault(chunk, number)), lead(number)))
+            leader[other] = one
+    groups: dict[int, list[Piece]] = defaultdict(list)
+    for number, piece in enumerate(pieces):
+        groups[lead(number)].append(piece)
+    return list(groups.values())
 
 
 def _bands(window: Window, count: int) -> list[tuple[int, int]]:
@@ -251,27 +275,28 @@ def _bands(window: Window, count: int) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in pairwise(cuts) if start < stop]
 
 
-def _share(one: Piece, other: Piece) -> bool:
-    """Return whether two pieces lie in a common chunk."""
-
-    def chunks(piece: Piece) -> tuple[tuple[int, int], ...]:
-        _, column, _, width = piece.window
-        spans = (piece.rows, (column, column + width))
-        return (
-            *((low // storage.PIXEL_CHUNK, (high - 1) // storage.PIXEL_CHUNK) for low, high in spans),
-            (piece.start // storage.TIME_CHUNK, (piece.start + len(piece.items) - 1) // storage.TIME_CHUNK),
-        )
-
-    return all(
-        low <= top and bottom <= high
-        for (low, high), (bottom, top) in zip(chunks(one), chunks(other), strict=True)
-    )
-
-
-def write_piece(
-    group: Any, piece: Piece, variables: dict[str, Variable], opening: Open, strip_written: Callable[[], None]
+def write_group(
+    product: Any,
+    pieces: list[Piece],
+    variables: dict[str, Variable],
+    opening: Open,
+    strip_written: Callable[[], None],
 ) -> Written:
-    """Write one piece into a product's group, a strip of whole chunks at a time."""
+    """Write one group of pieces, one after the other, into a product's Zarr group."""
+    written = Written()
+    for piece in pieces:
+        written.add(_write_piece(product, piece, variables, opening, strip_written))
+    return written
+
+
+def _write_piece(
+    product: Any,
+    piece: Piece,
+    variables: dict[str, Variable],
+    opening: Open,
+    strip_written: Callable[[], None],
+) -> Written:
+    """Write one piece, a strip of whole chunks at a time."""
     digests: dict[int, int] = defaultdict(int)
     bad: dict[int, str] = {}
     notes: set[str] = set()
@@ -284,7 +309,7 @@ def write_piece(
                 bad[index] = str(error)
                 opened.append(None)
         for name, stored in variables.items():
-            runs = _runs(piece, name, stored, group.basename, notes)
+            runs = _runs(piece, name, stored, product.basename, notes)
             for first, last in piece.strips():
                 for run in runs:
                     strip = np.full(
@@ -305,7 +330,7 @@ def write_piece(
                     if not bad:
                         times = slice(piece.start + run[0], piece.start + run[-1] + 1)
                         columns = slice(piece.window[1], piece.window[1] + piece.window[3])
-                        group[name][times, first:last, columns] = strip
+                        product[name][times, first:last, columns] = strip
                 strip_written()
     return Written(digests, bad, notes)
 
