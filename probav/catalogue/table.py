@@ -88,11 +88,10 @@ class ItemTable:
 
     def ids(self) -> list[str]:
         """Return the id of each item: product, tile and date."""
-        days = np.datetime_as_string(self.date).astype(object)
-        heads = [f"{window.product}_{window.name}_" for window in self.windows]
-        return [
-            heads[index] + day.replace("-", "") for index, day in zip(self.window.tolist(), days, strict=True)
-        ]
+        dates, which = np.unique(self.date, return_inverse=True)
+        days = np.array([str(day).replace("-", "") for day in dates], object)
+        heads = np.array([f"{window.product}_{window.name}_" for window in self.windows], object)
+        return list(heads[self.window] + days[which])
 
     def last_days(self) -> Days:
         """Return the last day of each item's period."""
