@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import probav
 from probav import options
-from probav.cli import archive, queries, register, verify
+from probav.cli import archive, queries, register, verify, versions
 from probav.cli.terminal import group
 from probav.errors import ProbavError, QueryError
 
@@ -53,5 +53,6 @@ def _parser() -> options.Parser:
     archive.add(actions)
     register.add(actions)
     verify.add(actions)
+    versions.add(actions)
     queries.add(commands)
     return parser
