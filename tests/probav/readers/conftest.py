@@ -10,6 +10,8 @@ import rasterio
 from affine import Affine
 from pyhdf.SD import SD, SDC
 
+import probav
+
 REAL = Path(__file__).parents[4] / "shared" / "real"
 
 LAYERS = {
@@ -224,3 +226,24 @@ def write_vgt(tmp_path, planes):
         return root
 
     return write
+
+
+@pytest.fixture
+def assert_archived(tmp_path_factory):
+    """Take a source into a new archive and compare what comes out, and its coordinates, with what went in."""
+
+    def check(source, product, date, arrays, corner, n):
+        """`arrays`: stored numbers by variable; `corner`: centre of the first pixel (west, north)."""
+        url = tmp_path_factory.mktemp("archive") / "archive"
+        report = probav.ingest(url, source)
+        assert (report.taken, report.rejected) == (1, [])
+        held = probav.open_archive(url)[product]
+        assert list(held.times.astype(str)) == [date]
+        loaded = held.load(variables=list(arrays), keep_dn=True)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(loaded[name][0].values, array, err_msg=name)
+        height, width = loaded[next(iter(arrays))].shape[1:]
+        np.testing.assert_allclose(loaded.x, corner[0] + np.arange(width) / n, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(loaded.y, corner[1] - np.arange(height) / n, rtol=0, atol=1e-9)
+
+    return check

@@ -136,7 +136,7 @@ def test_every_netcdf_product_is_here():
 
 
 @pytest.mark.parametrize("case", range(len(FILES)), ids=lambda case: FILES[case][1])
-def test_round_trip(case, write):
+def test_round_trip(case, write, assert_archived):
     name, product, day, n, layers = FILES[case]
     arrays = random_arrays(layers)
     options = {"time": case % 3 == 1, "coordinate": "f4" if case % 4 == 2 else "f8", "upwards": case % 5 == 3}
@@ -175,6 +175,8 @@ def test_round_trip(case, write):
         assert np.array_equal(gdal.read(1), arrays[first])
         if options["coordinate"] == "f8":
             assert gdal.xy(0, 0) == pytest.approx((grid.x0, grid.y0), abs=1e-7)
+    stored = {variable: arrays[layer] for variable, layer in by_variable.items()}
+    assert_archived(path, product, day, stored, (west, north), n)
 
 
 def vci(write, scale=0.5, offset=-12.5, nodata=255):

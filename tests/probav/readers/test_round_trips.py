@@ -19,6 +19,7 @@ from probav.readers import discover, open_granule
 
 SIZES = {"1KM": 112, "333M": 336, "100M": 1008}
 DATES = {"S1": "20160217", "S5": "20160226", "S10": "20160221"}
+DAYS = {name: f"{date[:4]}-{date[4:6]}-{date[6:]}" for name, date in DATES.items()}
 PROBAV = [name for name in PRODUCTS if name.startswith("PROBAV_") and not name.endswith("_C2")]
 PROBAV_C2 = [name for name in PRODUCTS if name.startswith("PROBAV_") and name.endswith("_C2")]
 # a corner of the world west, one east of 180 degrees, one on Greenwich: tile, and its first row and column
@@ -79,7 +80,7 @@ def assert_places(granule, path):
 
 
 @pytest.mark.parametrize(("product", "window"), CASES)
-def test_probav_hdf5(write_hdf5, layers, product, window):
+def test_probav_hdf5(write_hdf5, layers, assert_archived, product, window):
     synthesis, level, ndvi_only, resolution = words(product)
     n = SIZES[resolution]
     tile, numbers, row, column = place(window, resolution)
@@ -99,6 +100,8 @@ def test_probav_hdf5(write_hdf5, layers, product, window):
         assert (west, north) == pytest.approx((source.grid.x0 - 0.5 / n, source.grid.y0 + 0.5 / n), abs=1e-10)
         assert -180 - 0.51 / n < west < east < 180 - 0.49 / n
         assert -65 + 0.49 / n < south < north < 75 + 0.51 / n
+    corner = numbers[0] * 10 - 180 + column / n, 75 - numbers[1] * 10 - row / n
+    assert_archived(path, product, DAYS[synthesis], arrays, corner, n)
 
 
 def test_collection_0_days(write_hdf5, layers):
@@ -118,7 +121,7 @@ def test_collection_0_days(write_hdf5, layers):
 
 
 @pytest.mark.parametrize(("product", "window"), CASES)
-def test_probav_derived_geotiff(write_tif, layers, tmp_path, product, window):
+def test_probav_derived_geotiff(write_tif, layers, assert_archived, tmp_path, product, window):
     synthesis, level, ndvi_only, resolution = words(product)
     n = SIZES[resolution]
     tile, (x, y), row, column = place(window, resolution)
@@ -148,10 +151,12 @@ def test_probav_derived_geotiff(write_tif, layers, tmp_path, product, window):
                 for number, band in enumerate(bands, start=1):
                     assert_same(source, band, gdal.read(number))
                     assert source.variables[band].nodata == gdal.nodata
+    arrays = {band: layers[band] for bands in files.values() for band in bands}
+    assert_archived(tmp_path, product, DAYS[synthesis], arrays, (corner[0] + 0.5 / n, corner[1] - 0.5 / n), n)
 
 
 @pytest.mark.parametrize("product", PROBAV_C2)
-def test_collection_2_cogs(tmp_path, layers, product):
+def test_collection_2_cogs(tmp_path, layers, assert_archived, product):
     synthesis, level, ndvi_only, resolution = words(product)
     n = SIZES[resolution]
     tile, (x, y), row, column = place("east", resolution)
@@ -190,9 +195,12 @@ def test_collection_2_cogs(tmp_path, layers, product):
                 for number, text in enumerate(gdal.descriptions, start=1):
                     name = next(name for name in layers if name.replace("_", "") == text)
                     assert_same(source, name, gdal.read(number))
+        arrays = {name: layers[name] for name in source.variables}
+    corner = x * 10 - 180 + column / n, 75 - y * 10 - row / n
+    assert_archived(tmp_path, product, DAYS[synthesis], arrays, corner, n)
 
 
-def test_free_vegetation_extract(write_tif):
+def test_free_vegetation_extract(write_tif, assert_archived):
     dn = np.random.default_rng(4).integers(0, 256, (30, 40), "u1")
     corner = (-26 - 0.5 / 112, 38 + 0.5 / 112)
     path = write_tif("NDV_20050511_AFRICA_Extract.tif", dn, corner=corner, step=1 / 112)
@@ -204,6 +212,7 @@ def test_free_vegetation_extract(write_tif):
         assert np.allclose(ndvi.physical(dn), 0.004 * dn.astype(float) - 0.1, rtol=0, atol=1e-12)
         assert np.array_equal(ndvi.is_valid(dn), (dn != 0) & (dn != 255))
         assert_places(source, path)
+    assert_archived(path, "SPOTVEGETATION_L3_S10", "2005-05-11", {"NDVI": dn}, (-26, 38), 112)
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,10 @@ def test_collection_3_names(write_vgt, planes, tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "V2KRNS10__20060721E/0001/"])
-def test_a_zip_is_read_as_its_folder(write_vgt, planes, tmp_path, below):
+def test_a_zip_is_read_as_its_folder(write_vgt, planes, assert_archived, tmp_path, below):
     root = write_vgt()
+    arrays = {name: planes[plane] for plane, name in NAMES.items()}
+    assert_archived(root, "SPOTVEGETATION_L3_S10", "2006-07-21", arrays, (-11, 75), 112)
     target = zipped(root, tmp_path / "V2KRNS10__20060721E.ZIP", below=below)
     shutil.rmtree(root)
     before = sorted(tmp_path.rglob("*"))
@@ -95,6 +97,7 @@ def test_a_zip_is_read_as_its_folder(write_vgt, planes, tmp_path, below):
             assert np.array_equal(granule.read(name), planes[plane])
         assert set(granule.paths.values()) == {target}
         assert granule.grid.x0 == -11
+    assert_archived(target, "SPOTVEGETATION_L3_S10", "2006-07-21", arrays, (-11, 75), 112)
     assert sorted(tmp_path.rglob("*")) == before
 
 
