@@ -1,8 +1,10 @@
 """Real Sentinel-2 pixels through a real STAC API, against the arrays they were written from."""
 
+import functools
 import http.server
 import json
 import threading
+from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
@@ -118,7 +120,7 @@ def test_ndvi_is_numpys(server):
 def test_chunks_and_the_rest_of_the_area_change_no_pixel(server, options, monkeypatch):
     monkeypatch.setattr("probav.external.load.BLOCK", 40)  # several blocks in this small cube
     monkeypatch.setattr("probav.external.grid.BLOCK", 40)
-    options = {"time": "2016-03/2016-04", "bands": ["B8", "SCL"], **options}
+    options = {"time": "2016-04-27", "bands": ["B8", "SCL"], **options}
     whole = from_stac(server.url, "sentinel-2", server.bounds, **options).load()
     for chunks in ({"x": 7, "y": 13}, {"time": -1, "x": 64}, {}):
         again = from_stac(server.url, "sentinel-2", server.bounds, chunks=chunks, **options)
@@ -364,6 +366,57 @@ def test_a_server_that_always_refuses_is_given_up(stumbling, monkeypatch):
     monkeypatch.setattr("probav.external.items._RETRIES", 2)
     with pytest.raises(SourceError, match="can't be read"):
         from_stac(url, "sentinel-2", (26, 46, 27, 47))
+
+
+class Ranges(http.server.SimpleHTTPRequestHandler):
+    """Serves parts of files, but refuses every third request."""
+
+    count = 0
+
+    def do_GET(self):
+        type(self).count += 1
+        if self.count % 3 == 0:
+            self.send_error(503)
+            return
+        content = Path(self.translate_path(self.path)).read_bytes()
+        wanted = self.headers.get("Range")
+        first, last = (wanted or "bytes=0-").removeprefix("bytes=").split("-")
+        part = content[int(first) : int(last) + 1 if last else None]
+        self.send_response(206 if wanted else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(part)))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(part)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_pixels_are_read_again_where_a_server_refuses(server, make, tmp_path):
+    handler = functools.partial(Ranges, directory=str(server.folder))
+    files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=files.serve_forever)
+    thread.start()
+    try:
+        item = json.loads((server.folder / "items.json").read_text())["features"][20]
+        for asset in item["assets"].values():
+            name = asset["href"].rsplit("/", 1)[1]
+            asset["href"] = f"http://127.0.0.1:{files.server_port}/{name}"
+        path = make.catalogue(tmp_path / "stac", [item])
+        dataset = from_stac(path, "sentinel-2", server.bounds, bands=["B4", "B8", "SCL"]).load()
+    finally:
+        files.shutdown()
+        thread.join()
+        files.server_close()
+    assert Ranges.count > 5
+    days = dataset.time.values.astype("datetime64[D]")
+    wanted = reflectance(expected(dataset, server, "B8", days))
+    np.testing.assert_allclose(dataset.B8, wanted, rtol=1e-6, atol=1e-7)
 
 
 def test_a_server_on_the_network_may_not_name_files_of_this_machine(server, monkeypatch):

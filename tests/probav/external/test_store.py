@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import dask.array
 import numpy as np
@@ -232,3 +234,18 @@ def test_stored_numbers_are_those_that_were_there():
     narrow = dataclasses.replace(variable, dtype="uint8")
     with pytest.raises(SourceError, match="don't fit"):
         stored_numbers(dn, narrow)
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same(stored, server, spark):
+    area, _, _ = inner(server)
+    product = probav.open_archive(stored)["S2_ROMANIA"]
+    options = {"mask": "scl in (4, 5)", "by": "scl", "variable": "B8"}
+    local, distributed = (product.statistics(area, engine=engine, **options) for engine in ("local", "spark"))
+    xr.testing.assert_identical(distributed, local)
+
+
+def test_importing_brings_no_optional_dependency():
+    code = "import sys, probav.external, probav.catalogue; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"odc", "pystac", "pystac_client", "dask", "stac_geoparquet", "jsonschema"} & {*loaded.split()}
