@@ -124,7 +124,6 @@ def _local(url: str) -> Path | None:
 def _client(url: str) -> Any:
     from pystac_client import Client
     from pystac_client.stac_api_io import StacApiIO
-    from urllib3.util import Retry
 
     own = urlparse(url)
     token = os.environ.get(TOKEN)
@@ -138,7 +137,7 @@ def _client(url: str) -> Any:
             request.headers["Authorization"] = f"Bearer {token}"
         return request
 
-    retry = Retry(
+    retry = need("requests.adapters", "stac", WHAT).Retry(
         total=_RETRIES, backoff_factor=_BACKOFF, status_forcelist=_STUMBLES, allowed_methods=None,
         respect_retry_after_header=False,
     )  # fmt: skip
