@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numcodecs
+import numcodecs.zstd
 import numpy as np
 import zarr
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Encoding:
                 if name == "zlib":
                     data = zlib.decompressobj().decompress(data, self.nbytes + 1)
                 elif name == "zstd":
-                    data = numcodecs.Zstd().decode(data)
+                    data = numcodecs.zstd.decompress(data, bytearray(self.nbytes))  # no more than that
                 else:
                     data = numcodecs.Shuffle(dtype.itemsize).decode(data)
         except (RuntimeError, ValueError, zlib.error) as error:

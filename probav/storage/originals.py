@@ -194,21 +194,24 @@ class CheckedStore(WrapperStore[Any]):
         ArchiveError
             If they can't be read, or the original they lie in is not what was registered.
         """
+        path = None
         array, _, numbers = key.partition("/c/")
         if numbers.count("/") == _CHUNK_KEY - 1 and array.count("/") == 1:
             product, variable = array.split("/")
             position, row, column = map(int, numbers.split("/"))
-            await self._check(product, variable, position, row, column)
+            path = await self._check(product, variable, position, row, column)
         try:
             return await self._store.get(key, prototype, byte_range)
         except icechunk.IcechunkError as error:
-            raise ArchiveError(f"Can't read {key} of the archive: {first_line(error)}") from error
+            where = f"{path}, for {key}" if path else f"{key} of the archive"
+            raise ArchiveError(f"Can't read {where}: {first_line(error)}") from error
 
-    async def _check(self, product: str, variable: str, position: int, top: int, left: int) -> None:
+    async def _check(self, product: str, variable: str, position: int, top: int, left: int) -> str | None:
+        """Return the original that a chunk lies in; raise ArchiveError if it changed."""
         if product not in self._products:
             self._products[product] = await self._look_up(product)
         if self._products[product] is None:
-            return
+            return None
         windows, array = self._products[product]
         name = f"{product}/{variable}"
         if name not in self._chunks:
@@ -219,15 +222,18 @@ class CheckedStore(WrapperStore[Any]):
                 if (product, position, tile) not in self._files:
                     start = position - position % _DATES
                     rows = await array.getitem((slice(start, start + _DATES), slice(tile, tile + 1)))
-                    for index, row in enumerate(np.asarray(rows)):
-                        self._files[product, start + index, tile] = _parse(row)
+                    for index, text in enumerate(np.asarray(rows)):
+                        self._files[product, start + index, tile] = _parse(text)
                 files = self._files.get((product, position, tile), {})
-                changed = difference(files[variable]) if variable in files else None
-                if changed is not None:
+                if variable not in files:
+                    continue
+                if changed := difference(files[variable]):
                     raise ArchiveError(
                         f"{changed} in {product}; register it again (`probav archive register`), or put the "
                         "registered file back."
                     )
+                return files[variable][0]
+        return None
 
     async def _look_up(self, product: str) -> Any:
         group = await asynchronous.open_group(store=self._store, path=product, mode="r")

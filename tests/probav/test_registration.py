@@ -423,8 +423,20 @@ def test_only_registered_folders_are_read(crop, tmp_path):
     )
     session.commit("changed behind our back")
     product = probav.open_archive(url)[NDVI300]
-    with pytest.raises(ArchiveError, match="Can't read CGLS_NDVI300_V1/NDVI/c/0/0/0"):
+    with pytest.raises(ArchiveError, match=r"Can't read .* for CGLS_NDVI300_V1/NDVI/c/0/0/0"):
         product.load(time="2015-01-01")["NDVI"].load()
+
+
+def test_an_original_that_may_not_be_read(crop, tmp_path, ordinary_user):
+    folder, rights = ordinary_user
+    url = str(folder / "archive")
+    register(url, shutil.copytree(crop, folder / "originals"))
+    os.chmod(folder / "archive.lock", 0o666)
+    (folder / "originals" / ndvi_name(DEKADS[0])).chmod(0)
+    with rights():
+        product = probav.open_archive(url)[NDVI300]
+        with pytest.raises(ArchiveError, match=rf"Can't read .*{ndvi_name(DEKADS[0])}, for CGLS_NDVI300_V1"):
+            product.load(time="2015-01-01")["NDVI"].load()
 
 
 def test_folder_names(tmp_path):
@@ -472,6 +484,25 @@ def test_real_crop(tmp_path, real):
     product = probav.open_archive(registered)[NDVI300]
     np.testing.assert_array_equal(product.load(keep_dn=True)["NDVI"].values[0], expected)
     assert storage.is_registered(product.group)
+
+
+def test_bytes_that_rot_without_a_trace(crop, tmp_path):
+    """Same size, same time, other bytes: what deflate notices is an error."""
+    url = str(tmp_path / "archive")
+    register(url, crop)
+    path = crop / ndvi_name(DEKADS[0])
+    before = path.stat()
+    with h5py.File(path) as file:
+        chunk = file["NDVI"].id.get_chunk_info(1)
+    with path.open("r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(bytes(chunk.size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    product = probav.open_archive(url)[NDVI300]
+    with pytest.raises(ArchiveError, match="NDVI of CGLS_NDVI300_V1: a chunk is damaged"):
+        product.statistics(product.extent.bounds)
+    (finding,) = probav.open_archive(url).verify().findings
+    assert (finding.kind, str(finding.first)) == ("damaged", "2015-01-01")
 
 
 def test_command_line(crop, tmp_path, capsys):
