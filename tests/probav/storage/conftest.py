@@ -48,14 +48,15 @@ def free_port() -> int:
 def s3_server(program: Path, folder: Path):
     """Run the server over a folder, whose sub-folder `bucket` is a bucket; give its endpoint."""
     (folder / "data" / "bucket").mkdir(parents=True)
-    (folder / "about").mkdir()
+    try:  # the server keeps what it knows of an object there, so that both change at once
+        os.setxattr(folder / "data", "user.probav", b"1")
+    except OSError as error:
+        pytest.skip(f"no real S3 server: {folder} takes no extended attributes ({error})")
     port = free_port()
-    command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", "--sidecar", folder / "about"]
+    command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", folder / "data"]
     keys = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
     with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(
-            [*map(str, command), str(folder / "data")], env={**os.environ, **keys}, stdout=log, stderr=log
-        )
+        running = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
         try:
             for _ in range(200):
                 with socket.socket() as probe:

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,8 @@ from pyproj import CRS
 
 import probav
 from probav import storage
-from probav.errors import ArchiveError
 from probav.grid import Grid
 from probav.products import get_product
-from probav.storage import lock
 
 S10, COVER, RAIN, NDVI300 = "PROBAV_L3_S10_TOC_333M", "CGLS_LC100_V3", "CHIRPS_V2_DEKAD", "CGLS_NDVI300_V1"
 
@@ -128,142 +125,3 @@ def test_a_projected_product_has_metres(tmp_path):
     assert dict(product.group["x"].attrs) == {"standard_name": "projection_x_coordinate", "units": "m"}
     assert dict(product.group["y"].attrs) == {"standard_name": "projection_y_coordinate", "units": "m"}
     assert CRS.from_cf(dict(product.group["spatial_ref"].attrs)) == CRS("EPSG:3035")
-
-
-# --- where an archive is --------------------------------------------------------------------------------
-
-
-def test_the_default_is_the_environments_else_the_demo_of_this_user(monkeypatch, tmp_path):
-    monkeypatch.setenv("PROBAV_ARCHIVE", "s3://bucket/archive")
-    assert storage.default_url() == "s3://bucket/archive"
-    monkeypatch.delenv("PROBAV_ARCHIVE")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert storage.default_url() == str(storage.demo_path())
-    assert storage.demo_path().parts[-2:] == ("probav", "demo-archive")
-
-
-@pytest.mark.parametrize(
-    ("url", "path"),
-    [
-        ("/data/archive", "/data/archive"),
-        ("file:///data/archive", "/data/archive"),
-        ("file:///data/my%20archive", "/data/my archive"),
-        ("s3://bucket/archive", None),
-        ("~/archive", str(Path.home() / "archive")),
-        ("archive", str(Path.cwd() / "archive")),
-    ],
-)
-def test_a_url_is_a_folder_or_an_object_store(url, path):
-    found = storage.local_path(url)
-    assert (None if found is None else str(found)) == path
-
-
-# --- what goes wrong ------------------------------------------------------------------------------------
-
-
-def test_what_is_no_archive_says_so(tmp_path):
-    with pytest.raises(ArchiveError, match=r"There is no archive at .*none\. Create the demo archive"):
-        probav.open_archive(tmp_path / "none")
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(ArchiveError, match=r"There is no archive at .*file\."):
-        probav.open_archive(tmp_path / "file")
-    with pytest.raises(ArchiveError, match="is no probav archive, or can't be read: "):
-        probav.open_archive(tmp_path)
-    other = tmp_path / "other"
-    repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(other)))
-    with pytest.raises(ArchiveError, match="is an Icechunk repository, but no probav archive"):
-        probav.open_archive(other)
-    with pytest.raises(ArchiveError, match="there is something already"):
-        storage.create(str(other))
-    assert repository.list_branches() == {"main"}
-
-
-def test_a_damaged_archive_is_an_archive_error(world, tmp_path):
-    url = Path(world.copy(tmp_path))
-    newest = url / "snapshots" / probav.open_archive(url).snapshot
-    newest.write_bytes(newest.read_bytes()[:50])
-    with pytest.raises(ArchiveError, match=str(url)):
-        probav.open_archive(url)
-
-
-def test_a_folder_that_may_not_be_written_is_an_archive_error(world, ordinary_user):
-    folder, rights = ordinary_user
-    url = world.copy(folder)
-    for path in (Path(url), *Path(url).rglob("*")):
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    folder.chmod(0o555)
-    with rights():
-        archive = probav.open_archive(url)
-        with pytest.raises(ArchiveError, match=r"Can't lock .*copy for writing: .*Permission denied"):
-            archive.tag("mine")
-        with pytest.raises(ArchiveError, match=r"Can't lock .*new for writing: .*Permission denied"):
-            probav.create_archive(folder / "new")
-    folder.chmod(0o777)  # the lock beside the archive can be had, but not the archive
-    with rights():
-        with pytest.raises(ArchiveError, match=f"Nothing was changed in {url}: "):
-            with storage.writing(url, "message", {}) as root:
-                root.attrs["title"] = "mine"
-        assert probav.open_archive(url).snapshot == archive.snapshot
-    for path in (folder, Path(url), *Path(url).rglob("*")):  # so that it can be taken away
-        path.chmod(0o755)
-
-
-def test_a_path_below_a_file_is_an_archive_error(tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(ArchiveError, match=r"Can't create an archive at .*file/archive"):
-        storage.create(str(tmp_path / "file" / "archive"))
-
-
-# --- changes are whole ----------------------------------------------------------------------------------
-
-
-def test_a_change_that_fails_leaves_nothing(world, tmp_path):
-    url = world.copy(tmp_path)
-    before = probav.open_archive(url)
-
-    def fail():
-        with storage.writing(url, "half a change", {}) as root:
-            storage.append_times(root[RAIN], np.array(["2020-01-01"], "datetime64[D]"))
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    after = probav.open_archive(url)
-    assert after.snapshot == before.snapshot
-    assert len(after[RAIN].times) == 14
-    with storage.writing(url, "the lock is free again", {"by": "test"}) as root:
-        root.attrs["note"] = 1
-    assert probav.open_archive(url).history["message"][0] == "the lock is free again"
-
-
-def test_a_change_of_nothing_makes_no_snapshot(world, tmp_path):
-    url = world.copy(tmp_path)
-    before = probav.open_archive(url).snapshot
-    with storage.writing(url, "nothing", {}):
-        pass
-    assert probav.open_archive(url).snapshot == before
-
-
-def test_writers_wait_for_each_other_and_say_so_when_it_takes_too_long(world, tmp_path, monkeypatch):
-    url = world.copy(tmp_path)
-    monkeypatch.setattr(lock, "LOCK_SECONDS", 0.2)
-    with storage.writing(url, "first", {}):
-        with pytest.raises(ArchiveError, match=r"Another process has been writing to .*copy for over 0\.2 s"):
-            probav.open_archive(url).tag("second")
-
-
-def test_creating_leaves_nothing_half_made(tmp_path):
-    name = "x" * 250  # with the suffix of its lock it can be, with that of a folder beside it it can't
-    with pytest.raises(ArchiveError, match=r"Can't create an archive at .*x: "):
-        storage.create(str(tmp_path / name))
-    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
-
-
-def test_creating_again_is_an_error_unless_only_what_is_missing_is_wanted(tmp_path):
-    url = str(tmp_path / "new")
-    (tmp_path / "new").mkdir()  # an empty folder is in nobody's way
-    assert storage.create(url)
-    assert not storage.create(url, missing_only=True)
-    with pytest.raises(ArchiveError, match="there is something already"):
-        storage.create(url)
-    assert os.listdir(tmp_path / "new") != []
