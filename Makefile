@@ -1,4 +1,4 @@
-# make run | demo | test | lint | clean; PORT=, SOURCE=, PYTEST_ARGS= and PYTHON= change what they say
+# make run | demo | test | lint | bench-archive | clean; PORT=, SOURCE=, PYTEST_ARGS= and PYTHON= change what they say
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -6,7 +6,7 @@ SOURCE ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run demo test lint clean
+.PHONY: run demo test lint bench-archive clean
 
 run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
 	@$(PYTHON) bootstrap.py lab
@@ -27,6 +27,12 @@ lint: ## style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+bench-archive: ## ingest, append, open and search, side by side with other tools
+	@$(PYTHON) bootstrap.py test
+	@$(PYTHON) bootstrap.py uv sync --quiet --frozen --inexact --group bench
+	@for benchmark in archive_ingest append_cost archive_open catalogue_search; do \
+	echo; echo "== $$benchmark"; $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 
 clean: ## everything that can be made again inside the checkout
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist test-artefacts

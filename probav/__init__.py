@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from probav.archive import Archive, Extent, Product, create_archive, open_archive
     from probav.areas import Aoi, aoi
     from probav.combination import CombinedProduct, combine
+    from probav.external import definition_of, from_stac, store_dataset
     from probav.ingestion import Report, ingest, watch
     from probav.products import ProductDefinition
     from probav.products.custom import load_definition
@@ -32,20 +33,24 @@ __all__ = [
     "aoi",
     "combine",
     "create_archive",
+    "definition_of",
     "errors",
+    "from_stac",
     "ingest",
     "load_definition",
     "open_archive",
     "register",
+    "store_dataset",
     "watch",
 ]
 
 _LAZY = {
     "Aoi": "areas", "Archive": "archive", "CombinedProduct": "combination", "Extent": "archive",
     "Product": "archive", "ProductDefinition": "products", "Report": "ingestion", "aoi": "areas",
-    "combine": "combination", "create_archive": "archive", "ingest": "ingestion",
-    "load_definition": "products.custom",
-    "open_archive": "archive", "register": "registration", "watch": "ingestion",
+    "combine": "combination", "create_archive": "archive", "definition_of": "external",
+    "from_stac": "external", "ingest": "ingestion", "load_definition": "products.custom",
+    "open_archive": "archive", "register": "registration", "store_dataset": "external",
+    "watch": "ingestion",
 }  # fmt: skip
 
 

@@ -14,6 +14,9 @@ CLASSES = 256
 """Groups are numbered zone * CLASSES + class code; the class is 0 where a query has no strata."""
 
 
+_Labels = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]
+
+
 class Pixels:
     """The pixels of a task: a raster of zones, and entries for what a raster can't hold.
 
@@ -46,6 +49,7 @@ class Pixels:
         self.entries = np.ascontiguousarray(np.vstack([edges[:, 1:], again[:, 1:]]))
         self.entry_zone = np.concatenate([local[len(runs) :], again[:, 0]])
         self.weights = np.concatenate([weights, np.full(len(again), ONE)])
+        self._labels: tuple[NDArray[Any] | None, _Labels] | None = None
         self.window = (
             (int(runs[:, 1].min()), int(runs[:, 1].max()) + 1, int(runs[:, 2].min()), int(runs[:, 3].max()))
             if len(runs)
@@ -62,9 +66,7 @@ class Pixels:
         self.zone[:] = -1
         self.window = (0, 0, 0, 0)
 
-    def labels(
-        self, classes: NDArray[Any] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]:
+    def labels(self, classes: NDArray[Any] | None) -> _Labels:
         """Return the groups that occur, numbered.
 
         Parameters
@@ -80,6 +82,8 @@ class Pixels:
         entry : (1 or t, n) int64
             Group of each entry.
         """
+        if self._labels is not None and self._labels[0] is classes:  # from one chunk of time to the next
+            return self._labels[1]
         codes = np.zeros((1, *self.zone.shape), np.uint8) if classes is None else classes
         raster = np.where(self.zone >= 0, self.zone * np.int64(CLASSES) + codes, -1)
         entry = self.entry_zone * CLASSES + codes[:, self.entries[:, 0], self.entries[:, 1]].astype(np.int64)
@@ -90,7 +94,8 @@ class Pixels:
         label = np.where(raster >= 0, number[raster], 0).astype(np.uint32)
         found = np.flatnonzero(occurs)
         groups = self.zones[found // CLASSES] * CLASSES + found % CLASSES
-        return groups.astype(np.int64), label, number[entry].astype(np.int64)
+        self._labels = classes, (groups.astype(np.int64), label, number[entry].astype(np.int64))
+        return self._labels[1]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,9 @@ def test_commands_run(page, here, archive, sources):
             assert command[1] in targets, line
             continue
         command = [str(sources) if word == "SOURCE" else word for word in command]
+        if "watch" in command:
+            watch_until_interrupted([str(bin_ / command[0]), *command[1:]], here)
+            continue
         done = subprocess.run(
             [str(bin_ / command[0]), *command[1:]],
             capture_output=True,
@@ -92,6 +96,14 @@ def test_commands_run(page, here, archive, sources):
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip(), line
+
+
+def watch_until_interrupted(command, here):
+    (here / "incoming").mkdir()
+    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("Watching incoming")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
 
 
 @pytest.fixture(scope="module")

@@ -98,8 +98,8 @@ def _ingest(parsed: argparse.Namespace) -> None:
 
 def _watch(parsed: argparse.Namespace) -> None:
     where = parsed.archive or storage.default_url()
-    print(f"Watching {parsed.folder} for {where}; Ctrl-C ends it", flush=True)
     try:
+        print(f"Watching {parsed.folder} for {where}; Ctrl-C ends it", flush=True)
         for report in probav.watch(
             where, parsed.folder, product_of(parsed.product), every=parsed.every, threads=parsed.threads
         ):

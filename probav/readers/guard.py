@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -95,7 +96,8 @@ class GuardedGranule:
     def __init__(self, granule: Granule, child: _Child, release: Callable[[], None]) -> None:
         self.name = granule.name
         self._release: Callable[[], None] | None = release
-        self._granule = granule
+        # a child's working folder is that of its start
+        self._granule = replace(granule, files=tuple(file.absolute() for file in granule.files))
         self._child = child
         self._key = next(self._keys)
         self._life = -1  # of the child that has it open

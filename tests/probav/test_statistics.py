@@ -262,8 +262,9 @@ def recut(world, tmp_path_factory):
     """The same sources in an archive with other chunks."""
     url = tmp_path_factory.mktemp("recut") / "archive"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "TIME_CHUNK", 5)
-        patch.setattr(storage, "PIXEL_CHUNK", 56)
+        for module in (storage, storage.layout):
+            patch.setattr(module, "TIME_CHUNK", 5)
+            patch.setattr(module, "PIXEL_CHUNK", 56)
         probav.ingest(url, world.folder)
     archive = probav.open_archive(url)
     assert archive[S10].array("NDVI").chunks == (5, 56, 56)

@@ -56,6 +56,14 @@ def test_same_as_in_process(pool, granule, layers):
         assert guarded.read("NDVI", 4, 4).shape == (0, 80)
 
 
+def test_a_relative_path_means_the_folder_of_now(pool, granule, layers, monkeypatch):
+    pool.open(granule).close()  # the children's working folder is that of before
+    monkeypatch.chdir(granule.files[0].parent)
+    (relative,), _ = discover(granule.files[0].name)
+    with pool.open(relative) as opened:
+        assert np.array_equal(opened.read("NDVI"), layers["NDVI"])
+
+
 def test_errors_are_those_of_the_reader(pool, granule):
     with pool.open(granule) as guarded:
         with pytest.raises(SourceError, match="no variable 'LAI'; it has NDVI"):
