@@ -204,7 +204,8 @@ class CheckedStore(WrapperStore[Any]):
             return await self._store.get(key, prototype, byte_range)
         except icechunk.IcechunkError as error:
             where = f"{path}, for {key}" if path else f"{key} of the archive"
-            raise ArchiveError(f"Can't read {where}: {first_line(error)}") from error
+            remedy = "" if path else ". If its snapshot has expired, open the archive again"
+            raise ArchiveError(f"Can't read {where}: {first_line(error)}{remedy}.") from error
 
     async def _check(self, product: str, variable: str, position: int, top: int, left: int) -> str | None:
         """Return the original that a chunk lies in; raise ArchiveError if it changed."""

@@ -98,7 +98,7 @@ class Store:
             else:
                 session = self.repository.readonly_session(branch=BRANCH)
         except (icechunk.IcechunkError, ValueError) as error:
-            wanted = f"snapshot {snapshot!r}" if snapshot is not None else f"tag {tag!r}"
+            wanted = f"snapshot {snapshot!r}, or it has expired" if snapshot is not None else f"tag {tag!r}"
             raise ArchiveError(f"The archive {url} has no {wanted}: {first_line(error)}") from error
         self.snapshot = str(session.snapshot_id)
         self.zarr_store = CheckedStore(session.store)
