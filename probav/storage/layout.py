@@ -97,7 +97,7 @@ def create_variable(
     group: zarr.Group,
     variable: Variable,
     grid: Grid,
-    chunks: tuple[int, int, int] = (TIME_CHUNK, PIXEL_CHUNK, PIXEL_CHUNK),
+    chunks: tuple[int, int, int] | None = None,
     codecs: dict[str, Any] | None = None,
 ) -> zarr.Array[Any]:
     """Make the empty array of a variable in a product's group; registered files bring chunks and codecs."""
@@ -121,7 +121,7 @@ def create_variable(
         attributes["flag_meanings"] = " ".join(name.replace(" ", "_") for name in variable.flags.values())
     times = array_of(group, "time").shape[0]
     return group.create_array(
-        variable.name, shape=(times, grid.height, grid.width), chunks=chunks,
+        variable.name, shape=(times, grid.height, grid.width), chunks=chunks or (TIME_CHUNK, PIXEL_CHUNK, PIXEL_CHUNK),
         dtype=dtype, fill_value=dtype.type(fill), **(codecs or {"compressors": _CODEC}),
         dimension_names=("time", "y", "x"), attributes=attributes,
     )  # fmt: skip
