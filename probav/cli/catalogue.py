@@ -36,6 +36,7 @@ def _catalogue(parsed: argparse.Namespace) -> None:
         shown, progress = bar("counting clouds")
         with shown:
             catalogue.count_clouds(progress=progress)
+        print(f"The cloud cover of every item of {catalogue.archive.url} is known")
     if parsed.folder is not None:
         print(f"The catalogue is {catalogue.write(parsed.folder)}")
 

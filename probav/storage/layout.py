@@ -121,7 +121,8 @@ def create_variable(
         attributes["flag_meanings"] = " ".join(name.replace(" ", "_") for name in variable.flags.values())
     times = array_of(group, "time").shape[0]
     return group.create_array(
-        variable.name, shape=(times, grid.height, grid.width), chunks=chunks or (TIME_CHUNK, PIXEL_CHUNK, PIXEL_CHUNK),
+        variable.name, shape=(times, grid.height, grid.width),
+        chunks=chunks or (TIME_CHUNK, PIXEL_CHUNK, PIXEL_CHUNK),
         dtype=dtype, fill_value=dtype.type(fill), **(codecs or {"compressors": _CODEC}),
         dimension_names=("time", "y", "x"), attributes=attributes,
     )  # fmt: skip
