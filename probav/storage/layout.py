@@ -85,12 +85,18 @@ def create_group(root: zarr.Group, definition: ProductDefinition, grid: Grid) ->
         "spatial_ref", shape=(), dtype="int32",
         attributes={**crs.to_cf(), "GeoTransform": " ".join(map(str, grid.transform.to_gdal()))},
     )  # fmt: skip
-    for name, (kind, depth) in _SOURCES.items():
-        group.create_array(
-            name, shape=(0, 0, *depth), chunks=(SOURCE_CHUNK, SOURCE_CHUNK, *depth), dtype=kind,
-            fill_value=0, dimension_names=("time", "tile", "byte")[: 2 + len(depth)],
-        )  # fmt: skip
+    _make_sources(group, (0, 0))
     return group
+
+
+def _make_sources(group: zarr.Group, shape: tuple[int, int]) -> None:
+    """Make the arrays about sources that a group lacks: all, or what archives of earlier versions hadn't."""
+    for name, (kind, depth) in _SOURCES.items():
+        if name not in group:
+            group.create_array(
+                name, shape=(*shape, *depth), chunks=(SOURCE_CHUNK, SOURCE_CHUNK, *depth), dtype=kind,
+                fill_value=0, dimension_names=("time", "tile", "byte")[: 2 + len(depth)],
+            )  # fmt: skip
 
 
 def create_variable(
@@ -203,6 +209,7 @@ def add_window(group: zarr.Group, name: str, window: tuple[int, int, int, int]) 
     """Return the index of a window (row, column, height, width) among a group's windows, added if new."""
     info = stored_info(group)
     keys = [window_key(tile) for tile in info["tiles"]]
+    _make_sources(group, (array_of(group, "time").shape[0], len(keys)))
     if window in keys:
         return keys.index(window)
     row, column, height, width = window

@@ -8,6 +8,7 @@ import zarr
 from affine import Affine
 
 import probav
+import probav.storage
 
 S10 = "PROBAV_L3_S10_TOC_333M"
 DATES = ["20150101", "20150111", "20150121"]
@@ -131,3 +132,14 @@ def test_tiles_on_both_sides_of_180_degrees_lie_at_the_ends_of_the_world(url, tm
     world = group(url)["NDVI"]
     np.testing.assert_array_equal(world[0, 6720:6735, :20], arrays["X00"])
     np.testing.assert_array_equal(world[0, 6720:6735, -20:], arrays["X35"])
+
+
+def test_an_archive_made_before_digests_were_kept_is_added_to(url, crop):
+    probav.ingest(url, crop("20150101", numbers(1)))
+    with probav.storage.writing(str(url), "as the first version made it", {}) as root:
+        del root[S10]["content_digest"]
+    assert (
+        probav.ingest(url, [crop("20150111", numbers(2)), crop("20150121", numbers(3), row=300)]).taken == 2
+    )
+    assert (group(url)["content_digest"][:] != 0).tolist() == [[False, False], [True, False], [False, True]]
+    np.testing.assert_array_equal(probav.open_archive(url)[S10].load(keep_dn=True).NDVI[1, :20], numbers(2))
