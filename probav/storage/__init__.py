@@ -8,6 +8,7 @@ import os
 
 os.environ.setdefault("ICECHUNK_LOG", "error")  # its warning on local disks is what our lock answers
 
+from probav.storage.creation import create, remove_empty
 from probav.storage.distributed import Fork, commit_distributed
 from probav.storage.layout import (
     PIXEL_CHUNK,
@@ -29,8 +30,8 @@ from probav.storage.layout import (
     window_key,
 )
 from probav.storage.leaving import wait
-from probav.storage.location import default_url, demo_path, exists, local_path
-from probav.storage.repository import Store, commit, create, remove_empty, writing
+from probav.storage.location import default_url, demo_path, local_path
+from probav.storage.repository import Store, exists
 from probav.storage.snapshots import (
     Collected,
     Snapshot,
@@ -41,6 +42,7 @@ from probav.storage.snapshots import (
     remove_tag,
     tags,
 )
+from probav.storage.transaction import commit, writing
 
 __all__ = [
     "PIXEL_CHUNK", "TIME_CHUNK", "Collected", "Fork", "Snapshot", "Store", "add_tag", "add_window",

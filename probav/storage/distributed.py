@@ -11,9 +11,10 @@ import icechunk
 import zarr
 
 from probav.errors import ArchiveError, ConflictError, ProbavError
+from probav.storage.creation import create
 from probav.storage.location import first_line, local_path
 from probav.storage.lock import lock
-from probav.storage.repository import BRANCH, create, open_repository
+from probav.storage.repository import BRANCH, open_repository
 
 T = TypeVar("T")
 P = TypeVar("P")

@@ -101,23 +101,6 @@ def store_settings(url: str) -> Any:
     return icechunk.StorageSettings(retries=retries)
 
 
-def exists(url: str) -> bool:
-    """Return whether there is anything at `url`: an archive, or what is in the way of one.
-
-    Raises
-    ------
-    ArchiveError
-        If the object store can't be asked.
-    """
-    path = local_path(url)
-    if path is not None:
-        return path.exists() and (not path.is_dir() or any(path.iterdir()))
-    try:
-        return bool(icechunk.Repository.exists(icechunk_storage(url)))
-    except icechunk.IcechunkError as error:
-        raise ArchiveError(f"Can't reach {url}: {first_line(error)}{hint(url)}") from error
-
-
 def hint(url: str) -> str:
     """Return what to look at when an object store refuses."""
     if local_path(url) is not None:

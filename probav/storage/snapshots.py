@@ -12,9 +12,10 @@ from typing import Any
 import icechunk
 
 from probav.errors import ArchiveError
-from probav.storage.location import first_line
+from probav.storage.location import first_line, local_path
 from probav.storage.lock import lock
 from probav.storage.repository import Store
+from probav.storage.steady import steady
 
 _ROOT = "1CECHNKREP0F1RSTCMT0"  # Icechunk's own first snapshot, under every history
 
@@ -47,18 +48,35 @@ class Collected:
 
 def ancestry(store: Store, snapshot: str | None = None, limit: int | None = None) -> list[Snapshot]:
     """Return the snapshots up to one (the store's own, if not given), newest first."""
-    with _explained(f"Can't read the history of {store.url}"):
+
+    def read() -> list[Snapshot]:
         found = store.repository.ancestry(snapshot_id=snapshot or store.snapshot)
         return [
             Snapshot(str(info.id), info.written_at, info.message, dict(info.metadata))
             for info in islice(found, limit)
         ]
 
+    with _explained(f"Can't read the history of {store.url}"):
+        return steady(store.url, read)
+
 
 def tags(store: Store) -> dict[str, str]:
     """Return the snapshot of each tag, sorted by tag."""
     with _explained(f"Can't read the tags of {store.url}"):
-        return {tag: str(store.repository.lookup_tag(tag)) for tag in sorted(store.repository.list_tags())}
+        names = _tag_names(store)
+        return {name: _lookup(store, name) for name in sorted(names)}
+
+
+def _tag_names(store: Store) -> set[str]:
+    """List the tags until a list has nothing new: Icechunk leaves out those whose answer breaks off."""
+    names: set[str] = set()
+    while found := set(steady(store.url, store.repository.list_tags)) - names:
+        names |= found
+    return names
+
+
+def _lookup(store: Store, name: str) -> str:
+    return steady(store.url, lambda: str(store.repository.lookup_tag(name)))
 
 
 def add_tag(store: Store, name: str) -> None:
@@ -70,7 +88,11 @@ def add_tag(store: Store, name: str) -> None:
         If the tag exists or existed: Icechunk never gives a tag name twice.
     """
     with lock(store.url), _explained(f"Can't tag {store.snapshot} as {name!r}"):
-        store.repository.create_tag(name, store.snapshot)
+        try:
+            store.repository.create_tag(name, store.snapshot)
+        except icechunk.IcechunkError:  # it may have been made, and the answer got lost
+            if _lookup(store, name) != store.snapshot:
+                raise
 
 
 def remove_tag(store: Store, name: str) -> None:
@@ -120,7 +142,13 @@ def collect(url: str, older_than: datetime.datetime, dry_run: bool) -> Collected
         If they can't be found or thrown away.
     """
     with lock(url), _explained(f"Can't collect the garbage of {url}"):
-        done = Store(url).repository.garbage_collect(older_than, dry_run=dry_run)
+        store = Store(url)
+        names = _tag_names(store)
+        if local_path(url) is None and any(names != store.repository.list_tags() for _ in range(3)):
+            raise ArchiveError(  # Icechunk would take what these tags hold for garbage
+                f"{url} answers incompletely, so that nothing was thrown away; try again when it is steady."
+            )
+        done = store.repository.garbage_collect(older_than, dry_run=dry_run)
     return Collected(
         int(done.bytes_deleted),
         int(done.chunks_deleted),
