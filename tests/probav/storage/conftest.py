@@ -38,7 +38,7 @@ def versitygw() -> Path:
     return program
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -52,7 +52,7 @@ def s3_server(program: Path, folder: Path):
         os.setxattr(folder / "data", "user.probav", b"1")
     except OSError as error:
         pytest.skip(f"no real S3 server: {folder} takes no extended attributes ({error})")
-    port = free_port()
+    port = _free_port()
     command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", folder / "data"]
     keys = {"ROOT_ACCESS_KEY": KEYS["AWS_ACCESS_KEY_ID"], "ROOT_SECRET_KEY": KEYS["AWS_SECRET_ACCESS_KEY"]}
     with (folder / "log").open("wb") as log:
@@ -68,6 +68,11 @@ def s3_server(program: Path, folder: Path):
         finally:
             running.kill()
             running.wait()
+
+
+@pytest.fixture
+def free_port():
+    return _free_port
 
 
 @pytest.fixture(scope="session")
