@@ -175,8 +175,12 @@ def test_a_tag_is_given_once(world, tmp_path):
     url = world.copy(tmp_path)
     archive = probav.open_archive(url)
     archive.tag("v1")
-    with pytest.raises(ArchiveError, match=f"Can't tag {archive.snapshot} as 'v1'"):
-        archive.tag("v1")
+    archive.tag("v1")  # it has that name
+    probav.ingest(url, world.later)
+    newer = probav.open_archive(url)
+    with pytest.raises(ArchiveError, match=f"Can't tag {newer.snapshot} as 'v1'"):
+        newer.tag("v1")
+    assert probav.open_archive(url, tag="v1").snapshot == archive.snapshot
 
 
 # --- new and empty ----------------------------------------------------------------------------------------

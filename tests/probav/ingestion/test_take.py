@@ -380,3 +380,29 @@ def test_an_archive_object_a_path_and_a_url_mean_the_same(url, crop):
     assert probav.ingest(url.as_uri(), Path(crop("20150121", numbers(3), folder="c")).parent).taken == 1
     assert len(probav.open_archive(url.as_uri())[S10].times) == 3
     assert len(archive[S10].times) == 1  # an open archive stays at its snapshot
+
+
+@pytest.mark.parametrize("ending", ["cut", "gone"])
+def test_a_source_that_changes_while_it_is_read_is_rejected_and_the_others_go_in(url, crop, ending):
+    days = ["20150101", "20150111", "20150121", "20150201"]
+    arrays = {day: numbers(int(day)) for day in days}
+    files = [crop(day, array) for day, array in arrays.items()]
+    probav.ingest(url, files[0])
+    victim = files[2].read_bytes()
+
+    def spoil(done, total, read):
+        if done == 1:  # the headers are read, the first file turned out to be there already
+            files[2].unlink()
+            if ending == "cut":
+                files[2].write_bytes(victim[: len(victim) // 2])
+
+    report = probav.ingest(url, files, progress=spoil)
+    assert (report.taken, report.unchanged) == (2, 1)
+    assert [item.path for item in report.rejected] == [files[2]]
+    assert str(files[2]) in report.rejected[0].reason
+    dates = probav.open_archive(url)[S10].load(keep_dn=True).NDVI
+    np.testing.assert_array_equal(dates.values, [arrays[day] for day in days if day != "20150121"])
+    files[2].write_bytes(victim)
+    assert probav.ingest(url, files).taken == 1
+    dates = probav.open_archive(url)[S10].load(keep_dn=True).NDVI
+    np.testing.assert_array_equal(dates.values, list(arrays.values()))
