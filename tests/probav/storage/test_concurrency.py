@@ -48,6 +48,7 @@ def test_eight_processes_lose_no_commit_and_no_tag_on_a_disk(tmp_path):
     write_at_once(str(tmp_path / "archive"), 8, 50)
 
 
+@pytest.mark.e2e
 def test_four_processes_lose_no_commit_and_no_tag_in_an_object_store(s3):
     write_at_once(s3, 4, 8)
 
@@ -55,7 +56,7 @@ def test_four_processes_lose_no_commit_and_no_tag_in_an_object_store(s3):
 CREATE = "import sys; from probav import storage; print(storage.create(sys.argv[1], missing_only=True))"
 
 
-@pytest.mark.parametrize("where", ["disk", "store"])
+@pytest.mark.parametrize("where", ["disk", pytest.param("store", marks=pytest.mark.e2e)])
 def test_of_processes_that_create_one_archive_one_does(where, tmp_path, request):
     url = str(tmp_path / "archive") if where == "disk" else request.getfixturevalue("s3")
     running = [

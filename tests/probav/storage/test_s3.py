@@ -7,6 +7,8 @@ import probav
 from probav import storage
 from probav.errors import ArchiveError, ConflictError
 
+pytestmark = pytest.mark.e2e  # a server that one process builds and starts
+
 S10, RAIN = "PROBAV_L3_S10_TOC_333M", "CHIRPS_V2_DEKAD"
 
 
