@@ -1,71 +1,82 @@
-"""What one more dekad costs, by how many the archive holds already.
+"""What appending one dekad costs as an archive grows: time, and bytes written, at 1, 2, 5 and 10 years.
 
-One tile of 1120 x 1120 pixels at 1 km, NDVI, taken in one dekad at a time as a near-real-time service does;
-median time and mean bytes of a year.
-
-    python benchmarks/append_cost.py [--years 10]
+A tile of 1120 x 1120 pixels on the world grid of 300 m, three variables, appended one dekad a commit. Printed are
+means over a year, so that every length of the last chunk of the time axis (1 to 12 dates) is in them.
 """
-
-from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-import rasterio
-from affine import Affine
 
-import probav
+from probav import storage
+from probav.products import get_product
 
-SIZE = 1120
-REPORTED = (1, 2, 5, 10, 15, 20)
-
-
-def write_source(path: Path) -> None:
-    """Write fields with some noise, which compress like NDVI does."""
-    random = np.random.default_rng(7)
-    fields = np.kron(random.integers(40, 200, (SIZE // 8, SIZE // 8)), np.ones((8, 8)))
-    ndvi = np.clip(fields + random.normal(0, 3, (SIZE, SIZE)), 0, 250).astype("uint8")
-    with rasterio.open(
-        path, "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint8", nodata=255,
-        crs="EPSG:4326", compress="deflate",
-        transform=Affine(1 / 112, 0, -0.5 / 112, 0, -1 / 112, 55 + 0.5 / 112),
-    ) as target:  # fmt: skip
-        target.write(ndvi, 1)
+PRODUCT, VARIABLES = "PROBAV_L3_S10_TOC_333M", ("NDVI", "SM", "RED")
+YEARS, DEKADS = (1, 2, 5, 10), 36
+ROW, COLUMN, SIZE = 6720, 60480, 1120
 
 
-def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+class Written:
+    """Counts the bytes of files that are new since the last call, those of chunks apart."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._known = folder, set()
+        self()
+
+    def __call__(self) -> tuple[int, int]:
+        sizes = [0, 0]
+        for kind in ("chunks", "manifests", "snapshots", "transactions"):
+            for entry in os.scandir(self._folder / kind):
+                if (kind, entry.name) not in self._known:
+                    self._known.add((kind, entry.name))
+                    sizes[kind != "chunks"] += entry.stat().st_size
+        return sizes[0], sizes[1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--years", type=int, default=10)
-    parsed = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        source, archive = folder / "source.tif", folder / "archive"
-        write_source(source)
-        print(
-            f"{'years held':>11}{'dates':>7}{'ms a dekad':>12}{'kB written':>12}   (median, mean of a year)"
-        )
-        for year in range(1, parsed.years + 1):
-            spent, before = [], size(archive) if archive.exists() else 0
-            for month in range(1, 13):
-                for day in (1, 11, 21):
-                    name = f"PROBAV_S10_TOC_X18Y02_{1998 + year}{month:02d}{day:02d}_1KM_V101_NDVI.tif"
-                    os.link(source, folder / name)
-                    start = time.perf_counter()
-                    probav.ingest(archive, folder / name)
-                    spent.append(1000 * (time.perf_counter() - start))
-            written = (size(archive) - before) / 36 / 1000
-            if year in REPORTED or year == parsed.years:
-                print(f"{year:11}{36 * year:7}{statistics.median(spent):12.0f}{written:12.0f}", flush=True)
+def start(root) -> None:
+    definition = get_product(PRODUCT)
+    group = storage.create_group(root, definition, definition.grid)
+    for name in VARIABLES:
+        storage.create_variable(group, definition.variable(name), definition.grid)
+    storage.add_window(group, "X18Y02", (ROW, COLUMN, SIZE, SIZE))
+
+
+def append(root, date: np.datetime64, layer: np.ndarray) -> None:
+    group = root[PRODUCT]
+    storage.append_times(group, np.array([date]))
+    for name in VARIABLES:
+        array = storage.array_of(group, name)
+        array[-1:, ROW : ROW + SIZE, COLUMN : COLUMN + SIZE] = layer.astype(array.dtype)[None]
+    group["source_rank"][-1, 0] = 1
+
+
+def main(years: tuple[int, ...]) -> None:
+    random = np.random.default_rng(1)
+    coarse = np.kron(random.integers(0, 250, (35, 35)), np.ones((32, 32)))
+    with tempfile.TemporaryDirectory() as name:
+        url = Path(name) / "archive"
+        storage.commit(str(url), "start", {}, start, create=True)
+        written, rows = Written(url), []
+        print(f"{'dates held':>10} {'ms a commit':>12} {'MB a date':>10} {'of it not pixels, kB':>21}")
+        for number in range(max(years) * DEKADS):
+            layer = np.clip(coarse + random.integers(-3, 4, coarse.shape), 0, 250)
+            date = np.datetime64("1999-01-01") + 10 * number
+            begin = time.perf_counter()
+            storage.commit(str(url), str(date), {}, lambda root, d=date, dn=layer: append(root, d, dn))
+            rows.append((time.perf_counter() - begin, *written()))
+            if (number + 1) / DEKADS in years:
+                seconds, pixels, other = np.mean(rows[-DEKADS:], axis=0)
+                print(
+                    f"{number + 1:10} {seconds * 1e3:12.0f} {pixels / 1e6:10.2f} {other / 1e3:21.1f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--years", type=int, nargs="+", default=YEARS)
+    main(tuple(parser.parse_args().years))

@@ -34,6 +34,7 @@ while count < 2 or not Path(stop).exists():
         known = loaded.values[:14].tobytes()
         assert first.setdefault(product, known) == known
     count += 1
+    time.sleep(0.1)
 """
 
 PROXY = """
