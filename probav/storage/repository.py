@@ -129,6 +129,8 @@ class Store:
             self.root = zarr.open_group(self.zarr_store, mode="r")
         except FileNotFoundError as error:
             raise ArchiveError(f"{url} is an Icechunk repository, but no probav archive.") from error
+        except ArchiveError as error:
+            raise ArchiveError(f"{url} can't be read: {error}") from error
 
     def _whole(self, snapshot: str) -> str:
         """Return the id of the one snapshot that begins so; what is none stays as it is."""
