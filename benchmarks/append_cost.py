@@ -1,7 +1,7 @@
 """What appending one dekad costs as an archive grows: time, and bytes written, at 1, 2, 5 and 10 years.
 
-A tile of 1120 x 1120 pixels on the world grid of 300 m, three variables, appended one dekad a commit. Printed are
-means over a year, so that every length of the last chunk of the time axis (1 to 12 dates) is in them.
+A tile of 1120 x 1120 pixels on the world grid of 300 m, three variables, appended one dekad a commit. Printed
+are means over a year, so that every length of the last chunk of the time axis (1 to 12 dates) is in them.
 """
 
 import argparse
