@@ -184,15 +184,22 @@ def _digest(granule: Granule) -> tuple[bytes, int]:
 
 
 def _fits(checked: Checked, stored: Mapping[str, Variable]) -> None:
-    """Raise SourceError where the archive's arrays can't hold a granule's numbers as they are."""
     for name, found in checked.variables.items():
-        held = stored.get(name)
-        if held is None or found.units != held.units:  # a new array, or left out with a note
-            continue
-        if (found.scale, found.offset) != (held.scale, held.offset):
-            raise SourceError(
-                f"{name} is stored with scale {found.scale} and offset {found.offset}, the archive has "
-                f"{held.scale} and {held.offset}; keep such files in an archive of their own"
-            )
-        if not np.can_cast(np.dtype(found.dtype), np.dtype(held.dtype)):
-            raise SourceError(f"{name} is {found.dtype}, which the archive's {held.dtype} can't hold")
+        if name in stored:
+            check_encoding(found, stored[name])
+
+
+def check_encoding(found: Variable, held: Variable) -> None:
+    """Raise SourceError where an archive's array can't hold a file's numbers as they are.
+
+    Other units (days of old TIME layers) are no error: such a layer is left out, with a note.
+    """
+    if found.units != held.units:
+        return
+    if (found.scale, found.offset) != (held.scale, held.offset):
+        raise SourceError(
+            f"{found.name} is stored with scale {found.scale} and offset {found.offset}, the archive has "
+            f"{held.scale} and {held.offset}; keep such files in an archive of their own"
+        )
+    if not np.can_cast(np.dtype(found.dtype), np.dtype(held.dtype)):
+        raise SourceError(f"{found.name} is {found.dtype}, which the archive's {held.dtype} can't hold")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from probav import storage
 from probav.errors import ProbavError
-from probav.ingestion.plan import Checked, Open, Window, place, product_grid
+from probav.ingestion.plan import Checked, Open, Window, check_encoding, place, product_grid
 from probav.ingestion.report import Report
 from probav.products import ProductDefinition, Variable
 from probav.readers import OpenGranule, Rejected
@@ -367,6 +367,7 @@ def _strip_digest(name: str, row: int, column: int, dn: NDArray[Any], stored: Va
 def _recoded(source: OpenGranule, name: str, start: int, stop: int, stored: Variable) -> NDArray[Any]:
     """Read rows in the encoding the archive holds: older files may have another type and no-data value."""
     found = source.variables[name]
+    check_encoding(found, stored)  # what a file of the same batch has decided, too
     data = source.read(name, start, stop)
     recoded = data.astype(stored.dtype)
     if found.nodata != stored.nodata and found.nodata is not None:

@@ -28,7 +28,7 @@ def commit_distributed(
     prepare: Callable[[zarr.Group], P],
     spread: Callable[[P, bytes], Iterable[bytes]],
     finish: Callable[[zarr.Group, P], T],
-) -> tuple[T, str]:
+) -> tuple[T, str | None]:
     """Commit what `prepare`, many processes and `finish` do, as one visible change.
 
     Icechunk forks only a session without changes, so what `prepare` does is committed on a branch beside the
@@ -49,6 +49,7 @@ def commit_distributed(
     Returns
     -------
     result, snapshot
+        The snapshot's id; None if nothing was changed.
 
     Raises
     ------
@@ -77,6 +78,8 @@ def commit_distributed(
                 forks = [pickle.loads(fork) for fork in spread(plan, pickle.dumps(session.fork()))]  # noqa: S301 - ours
                 session.merge(*forks)
                 result = finish(zarr.open_group(session.store, mode="a"), plan)
+                if not session.has_uncommitted_changes:
+                    return result, None
                 snapshot = str(session.commit(message, metadata=dict(metadata)))
                 if repository.lookup_branch(BRANCH) != before:
                     raise ConflictError(f"Nothing was changed in {url}: another process wrote to it first.")

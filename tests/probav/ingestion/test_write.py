@@ -2,6 +2,7 @@ import hashlib
 import itertools
 
 import icechunk
+import netCDF4
 import numpy as np
 import pytest
 import zarr
@@ -143,3 +144,26 @@ def test_an_archive_made_before_digests_were_kept_is_added_to(url, crop):
     )
     assert (group(url)["content_digest"][:] != 0).tolist() == [[False, False], [True, False], [False, True]]
     np.testing.assert_array_equal(probav.open_archive(url)[S10].load(keep_dn=True).NDVI[1, :20], numbers(2))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_files_that_disagree_about_a_scale_never_share_an_array(url, tmp_path, together):
+    """Of the VCI only the files say the scale: the number 100 is 37.5 % in one, 40 % in the other."""
+    files = []
+    for day, scale, offset in (("01", 0.5, -12.5), ("11", 0.4, 0)):
+        path = tmp_path / f"c_gls_VCI_201501{day}0000_AFRI_PROBAV_V1.0.1.nc"
+        with netCDF4.Dataset(path, "w") as file:
+            for axis, first, step in (("lat", 50.0, -1 / 112), ("lon", 3.0, 1 / 112)):
+                file.createDimension(axis, 20)
+                file.createVariable(axis, "f8", (axis,))[:] = first + np.arange(20) * step
+            layer = file.createVariable("VCI", "u1", ("lat", "lon"), fill_value=255)
+            layer.set_auto_maskandscale(False)
+            layer.setncatts({"scale_factor": np.float32(scale), "add_offset": np.float32(offset)})
+            layer[:] = np.full((20, 20), 100, "uint8")
+        files.append(path)
+    calls = [files] if together else [files[:1], files]
+    reports = [probav.ingest(url, call) for call in calls]
+    assert sum(report.taken for report in reports) == 1
+    assert [item.path for item in reports[-1].rejected] == files[1:]
+    assert "VCI is stored with scale 0.4" in reports[-1].rejected[0].reason
+    assert probav.open_archive(url)["CGLS_VCI_V1"].load().VCI.values.ravel()[0] == 37.5
