@@ -19,11 +19,11 @@ from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from probav.areas import Aoi
+from probav.choices import RULES
 from probav.errors import AoiError, QueryError, did_you_mean
 from probav.grid import Grid
 
 Rule = Literal["fraction", "centre", "touched"]
-RULES = ("fraction", "centre", "touched")
 ONE = 1 << 40
 _BAND_CELLS = 1 << 22  # cells of a band of rows that is worked on at once
 

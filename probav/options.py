@@ -6,10 +6,8 @@ import argparse
 import re
 from typing import Any, NoReturn
 
-from probav.coverage import RULES
+from probav.choices import DEFAULT_REDUCERS, ENGINES, RULES, WEIGHTS
 from probav.errors import QueryError, did_you_mean
-from probav.execution import ENGINES
-from probav.statistics import DEFAULT_REDUCERS, WEIGHTS
 
 
 class Parser(argparse.ArgumentParser):

@@ -14,9 +14,10 @@ from probav import areas
 from probav.accumulate import Accumulator, memory_budget
 from probav.archive import Product, Progress, open_archive
 from probav.areas import Aoi
+from probav.choices import DEFAULT_REDUCERS, ENGINES, WEIGHTS
 from probav.coverage import ONE, Coverage, coverage
 from probav.errors import OutsideError, QueryError, did_you_mean
-from probav.execution import ENGINES, choose, engine
+from probav.execution import choose, engine
 from probav.execution.local import threads
 from probav.histogram import BINS, code_table
 from probav.masks import parse_mask
@@ -25,8 +26,6 @@ from probav.query import Estimate, Query, Task, make_tasks, prepare, stratum
 from probav.reducers import check_reducers, reduce
 from probav.times import select
 
-DEFAULT_REDUCERS = ("mean", "std", "p10", "p50", "p90")
-WEIGHTS = ("pixel", "area")
 _COUNTS = {
     "count": "pixels of the zone, covered parts counted as such: valid + masked + nodata + outside",
     "valid": "pixels that count: they hold a value and the mask lets them through",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probav.coverage import RULES
+from probav.choices import ENGINES, RULES, WEIGHTS
 from probav.errors import ProbavError
-from probav.execution import ENGINES
-from probav.statistics import WEIGHTS
 from probav_magics.commands import COMMANDS, find
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from probav.archive import Progress
+from probav.choices import ENGINES
 from probav.errors import QueryError, did_you_mean
 from probav.histogram import Partial
 from probav.query import Task
 
 Engine = Callable[[list[Task], Progress | None], Iterator[Partial]]
-ENGINES = ("auto", "local", "spark")
 
 
 def engine(name: str) -> Engine:
