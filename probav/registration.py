@@ -95,7 +95,6 @@ def register(
     granules, rejected = discover([Path(root).absolute() for root in roots], product=product, date=date)
     url = archive.url if isinstance(archive, Archive) else str(archive)
     report = Report(url, rejected=list(rejected), verb="registered")
-    made = bool(granules) and storage.create(url, missing_only=True)
     done = 0
     for name, of_product in groupby(granules, key=lambda granule: granule.product):
         own = list(of_product)
@@ -106,8 +105,6 @@ def register(
             done += len(own[start : start + _COMMIT])
             if progress is not None:
                 progress(done, len(granules), report.bytes)
-    if made and not report.taken:
-        storage.remove_empty(url)
     if report.taken + report.unchanged + report.superseded == 0:
         reasons = "".join(f"; {item.path}: {item.reason}" for item in report.rejected[:3])
         raise SourceError(f"Nothing could be registered{reasons}.")
@@ -116,8 +113,8 @@ def register(
 
 def _new(url: str, name: str, granules: list[Granule], report: Report) -> list[_Checked]:
     """Find the chunks of what isn't registered yet; what doesn't fit its product's arrays is rejected."""
-    archive = open_archive(url)
-    held = archive[name] if name in archive else None
+    archive = open_archive(url) if storage.exists(url) else None
+    held = archive[name] if archive is not None and name in archive else None
     if held is not None and not storage.is_registered(held.group):
         reason = (
             f"the archive holds {name} itself, not by reference; take this file in "
@@ -242,6 +239,7 @@ def _words(variable: Variable, encoding: Encoding) -> str:
 
 def _commit(url: str, definition: ProductDefinition, batch: list[_Checked], report: Report) -> None:
     """Write a batch as one commit."""
+    storage.create(url, missing_only=True)
     allow(url, [item.path.parent for checked in batch for item in checked.references.values()])
     dates = sorted({str(item.granule.date) for item in batch})
     message = f"{definition.id}: {dates[0]} to {dates[-1]}, {len(batch)} granules by reference"

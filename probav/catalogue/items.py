@@ -18,6 +18,7 @@ from probav.catalogue.search import within_world
 from probav.catalogue.table import ItemTable, Window
 from probav.grid import Grid
 from probav.products import Variable
+from probav.products.optics import optics
 
 MEDIA_TYPE = "application/vnd.zarr+icechunk"
 VERSION = "1.1.0"
@@ -33,18 +34,6 @@ ITEM_LINKS = [
     ),
 ]
 _LICENCES = {"CC-BY 4.0": "CC-BY-4.0", "CC0 (public domain)": "CC0-1.0"}  # SPDX; all others are "other"
-# common name, centre and full width at half maximum in micrometres: PROBA-V, Earth Engine catalogue;
-# SPOT-VEGETATION: middle and width of the bands of the VGT user guide
-_BANDS = {
-    "PROBAV": {
-        "BLUE": ("blue", 0.460, 0.042), "RED": ("red", 0.658, 0.082),
-        "NIR": ("nir", 0.834, 0.121), "SWIR": ("swir16", 1.610, 0.089),
-    },
-    "SPOTVEGETATION": {
-        "BLUE": ("blue", 0.450, 0.040), "RED": ("red", 0.645, 0.070),
-        "NIR": ("nir", 0.835, 0.110), "SWIR": ("swir16", 1.665, 0.170),
-    },
-}  # fmt: skip
 
 
 def collection(product: Product, items: ItemTable, archive: Archive) -> dict[str, Any]:
@@ -185,15 +174,14 @@ def _band(product: Product, variable: Variable) -> dict[str, Any]:
         band["nodata"] = "nan" if math.isnan(variable.nodata) else variable.nodata
     if variable.kind == "continuous":
         band |= {"raster:scale": variable.scale, "raster:offset": variable.offset}
-    if optics := _BANDS.get(product.id.split("_")[0], {}).get(variable.name):
+    if (found := optics(product.id, variable.name)) is not None:
         names = ("eo:common_name", "eo:center_wavelength", "eo:full_width_half_max")
-        band |= dict(zip(names, optics, strict=True))
+        band |= dict(zip(names, found, strict=True))
     return band
 
 
 def _extensions(product: Product, cloudy: bool = False) -> list[str]:
-    bands = _BANDS.get(product.id.split("_")[0], {})
-    optical = cloudy or any(name in bands for name in product.variables)
+    optical = cloudy or any(optics(product.id, name) for name in product.variables)
     return [_EXTENSION.format(name) for name in (*_BASE, *(["eo/v2.0.0"] if optical else []))]
 
 

@@ -31,7 +31,7 @@ def check_all(granules: list[Granule]) -> list[Check]:
 
 
 def _check(payload: bytes) -> bytes:
-    return pickle.dumps(check(pickle.loads(payload), opening()))  # noqa: S301
+    return pickle.dumps(check(pickle.loads(payload), opening(1)))  # noqa: S301
 
 
 def commit(url: str, definition: ProductDefinition, batch: list[Checked], report: Report, tick: Tick) -> None:
@@ -90,5 +90,5 @@ def _spread(product: str, plan: Plan, fork: bytes, written: Written, tick: Tick)
 def _write(payload: bytes) -> bytes:
     product, data, group, variables = pickle.loads(payload)  # noqa: S301
     fork = storage.Fork(data)
-    written = write_group(fork.root[product], group, variables, opening(), lambda: None)
+    written = write_group(fork.root[product], group, variables, opening(1), lambda: None)
     return pickle.dumps((written, fork.close()))

@@ -47,6 +47,7 @@ class Stored:
     def __init__(self, url: str, name: str) -> None:
         archive = open_archive(url) if storage.exists(url) else None
         product = archive[name] if archive is not None and name in archive else None
+        self.definition = None if product is None else product.definition
         self.grid: Grid | None = None
         self.registered = product is not None and storage.is_registered(product.group)
         self.dates: list[np.datetime64] = []
@@ -111,6 +112,11 @@ def batches(
     What `check_all` finds bad, and what is left out, is counted in the report; `step` is called for it.
     """
     stored = Stored(url, definition.id)
+    if stored.definition not in (None, definition):
+        report.notes.add(
+            f"{definition.id}: the archive has another definition, and keeps it; to use the new one, take "
+            "the files into another archive"
+        )
     grid = stored.grid
     dates = {*stored.dates}
     new = sorted({granule.date for granule in granules} - dates)

@@ -11,8 +11,14 @@ from probav.readers import ReaderPool
 
 
 @cache
-def opening() -> Open:
-    """Return what opens granules in reading processes, which take a second to start and end with this one."""
-    pool = ReaderPool(threads())
+def opening(processes: int | None = None) -> Open:
+    """Return what opens granules in reading processes, which take a second to start and end with this one.
+
+    Parameters
+    ----------
+    processes : int, optional
+        One a thread, if not given.
+    """
+    pool = ReaderPool(processes or threads())
     atexit.register(pool.close)
     return pool.open

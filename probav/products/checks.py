@@ -16,8 +16,10 @@ from probav.errors import ProbavError, did_you_mean
 Check = Callable[[Any, str], Any]
 _LONGEST = 5000  # characters of one text
 _MOST = 1000  # entries of one mapping
-# arrays that a product's group has besides its variables
-_TAKEN = ("x", "y", "time", "spatial_ref", "source_rank", "source_digest")
+# what a product's group has besides its variables
+_TAKEN = (
+    "x", "y", "time", "spatial_ref", "source_rank", "source_digest", "content_digest", "originals",
+)  # fmt: skip
 
 
 class DefinitionError(ProbavError, ValueError):

@@ -8,7 +8,7 @@ import os
 
 os.environ.setdefault("ICECHUNK_LOG", "error")  # its warning on local disks is what our lock answers
 
-from probav.storage.creation import create, remove_empty
+from probav.storage.creation import create
 from probav.storage.distributed import Fork, commit_distributed
 from probav.storage.layout import (
     PIXEL_CHUNK,
@@ -48,7 +48,7 @@ __all__ = [
     "PIXEL_CHUNK", "TIME_CHUNK", "Collected", "Fork", "Snapshot", "Store", "add_tag", "add_window",
     "ancestry", "append_times", "array_of", "collect", "commit", "commit_distributed", "content_digest",
     "create", "create_group", "create_variable", "default_url", "demo_path", "exists", "expire",
-    "is_product", "is_registered", "local_path", "remove_empty", "remove_tag", "stored_definition",
+    "is_product", "is_registered", "local_path", "remove_tag", "stored_definition",
     "stored_grid", "stored_info", "stored_times", "stored_variable", "tags", "variables_of", "window_key",
     "writing",
 ]  # fmt: skip

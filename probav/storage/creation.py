@@ -102,12 +102,6 @@ def _add_root(url: str, repository: Any) -> bool:
     return True
 
 
-def remove_empty(url: str) -> None:
-    """Take away a local archive that was made for an ingest that then took nothing in."""
-    with lock(url):
-        remove_if_empty(local_path(url))
-
-
 def remove_if_empty(path: Path | None) -> None:
     """Take a local archive away that holds nothing, where the lock is held."""
     if path is not None and not list(Store(str(path)).root.group_keys()):

@@ -1,5 +1,6 @@
 """Products of other missions from end to end: a YAML file, GeoTIFFs, an archive."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,17 @@ def test_names_that_the_pattern_does_not_know_are_rejected(tmp_path):
     report = probav.ingest(tmp_path / "archive", tmp_path / "in", product=definition(tmp_path, MODIS))
     assert report.taken == 1
     assert "doesn't match the pattern of MOD13Q1" in report.rejected[0].reason
+
+
+def test_another_definition_of_a_product_that_is_there_is_told(tmp_path):
+    write(tmp_path / "in" / "MOD13Q1.A2017001.h18v04.061.NDVI.tif", np.zeros((5, 5), "i2"), (WEST, NORTH))
+    archive = tmp_path / "archive"
+    probav.ingest(archive, tmp_path / "in", product=definition(tmp_path, MODIS))
+    assert not probav.ingest(archive, tmp_path / "in", product=definition(tmp_path, MODIS)).notes
+    other = replace(definition(tmp_path, MODIS), citation="somebody else")
+    report = probav.ingest(archive, tmp_path / "in", product=other)
+    assert "MOD13Q1: the archive has another definition, and keeps it" in str(report)
+    assert probav.open_archive(archive)["MOD13Q1"].definition == definition(tmp_path, MODIS)
 
 
 @pytest.mark.real

@@ -12,6 +12,7 @@ import probav
 from probav import storage
 from probav.grid import Grid
 from probav.products import get_product
+from probav.products.custom import DefinitionError, from_dict
 
 S10, COVER, RAIN, NDVI300 = "PROBAV_L3_S10_TOC_333M", "CGLS_LC100_V3", "CHIRPS_V2_DEKAD", "CGLS_NDVI300_V1"
 
@@ -90,6 +91,18 @@ def test_layout_is_that_of_the_design(world):
         assert array.dtype == world.arrays[product][variable].dtype
         (codec,) = array.compressors
         assert codec.to_dict() == {"name": "zstd", "configuration": {"level": 1, "checksum": True}}
+
+
+def test_no_variable_of_ones_own_may_take_the_name_of_what_a_product_has_besides(world):
+    product = world.archive[S10]
+    beside = {name for name, _ in product.group.members()} - set(product.variables)
+    assert {"time", "source_rank", "content_digest"} <= beside
+    for name in beside | {"originals"}:  # that of registered products
+        with pytest.raises(DefinitionError, match="means something else already"):
+            from_dict({
+                "id": "OWN", "title": "own", "cadence": "day", "citation": "me", "licence": "mine",
+                "variables": {name: {"dtype": "uint8", "long_name": "own"}},
+            })  # fmt: skip
 
 
 def test_an_archive_is_of_the_format_both_pythons_read(world):
