@@ -261,7 +261,7 @@ class CombinedProduct:
         time: Any = None,
         mask: str | None = None,
         *,
-        variables: str | None = None,
+        variable: str | None = None,
         clip: bool = True,
         chunks: Any = None,
     ) -> xr.Dataset:
@@ -281,11 +281,11 @@ class CombinedProduct:
         """
         from probav.joining import join_pixels
 
-        name = self.variable(variables).name
+        name = self.variable(variable).name
         fit = self.fit(aoi, mask, name)
         parts = self.parts(time)
         lazy = [
-            part.product.load(aoi, part.period, mask, variables=name, clip=clip).sel(time=part.times)
+            part.product.load(aoi, part.period, mask, variable=name, clip=clip).sel(time=part.times)
             for part in parts
         ]
         dataset = join_pixels(self, parts, lazy, fit)

@@ -138,7 +138,7 @@ def _pairs(
     counts = np.zeros(_BINS * _BINS, np.int64)
     period = (days[0], days[-1])
     one, other = (
-        product.load(aoi, period, mask, variables=variable, keep_dn=True)[variable].sel(time=days)
+        product.load(aoi, period, mask, variable=variable, keep_dn=True)[variable].sel(time=days)
         for product in (older, newer)
     )
     grid = older.grid

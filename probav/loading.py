@@ -28,7 +28,7 @@ def load(
     time: Any = None,
     mask: str | None = None,
     *,
-    variables: str | Sequence[str] | None = None,
+    variable: str | Sequence[str] | None = None,
     keep_dn: bool = False,
     clip: bool = True,
     chunks: Any = None,
@@ -44,7 +44,7 @@ def load(
         Both ends included; all dates if not given.
     mask : str, optional
         Which pixels keep their value; see `probav.masks`.
-    variables : str or sequence of str, optional
+    variable : str or sequence of str, optional
         The product's main variable if not given.
     keep_dn : bool
         Give stored numbers in their own type, with CF attributes, instead of physical values.
@@ -66,7 +66,7 @@ def load(
     TimeError, MaskError, UnknownNameError, AoiError
         If an argument can't be understood.
     """
-    chosen = [variables] if isinstance(variables, str) else variables
+    chosen = [variable] if isinstance(variable, str) else variable
     names = [product.definition.variable(name).name for name in chosen or [product.definition.default]]
     for name in names:
         if name not in product.variables:
@@ -82,10 +82,10 @@ def load(
     )
     data = {}
     for name in names:
-        variable = product.variables[name]
-        lazy = _Pixels(product, variable, dates, rows, columns, parsed, clipped, keep_dn)
+        layer = product.variables[name]
+        lazy = _Pixels(product, layer, dates, rows, columns, parsed, clipped, keep_dn)
         data[name] = xr.Variable(
-            ("time", "y", "x"), indexing.LazilyIndexedArray(lazy), _attributes(variable, keep_dn)
+            ("time", "y", "x"), indexing.LazilyIndexedArray(lazy), _attributes(layer, keep_dn)
         )
     crs = CRS(product.grid.crs)
     geographic = crs.is_geographic

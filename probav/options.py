@@ -94,5 +94,6 @@ def statistics_arguments(options: argparse.Namespace) -> dict[str, Any]:
 
 def load_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of `Product.load` that differ from its defaults."""
-    given = {"time": options.time, "mask": options.mask, "variables": options.variable}
+    names = None if options.variable is None else _names(options.variable)
+    given = {"time": options.time, "mask": options.mask, "variable": names}
     return {name: value for name, value in given.items() if value is not None}

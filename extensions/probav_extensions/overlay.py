@@ -70,7 +70,7 @@ def latest_image(product: Product, area: Bounds) -> Overlay | None:
         name = next(iter(product.variables))
     fullest = None
     for date in product.times[::-1][:_DATES_TRIED]:
-        image = product.load((west, south, east, north), time=str(date), variables=[name])[name].isel(time=0)
+        image = product.load((west, south, east, north), time=str(date), variable=[name])[name].isel(time=0)
         if image.size == 0 or image.size > MAX_PIXELS:
             return None
         values = np.asarray(image.values, dtype="float32")

@@ -112,7 +112,7 @@ def test_an_aoi_is_a_variable_a_name_a_box_or_wkt(run, shell, aoi):
 def test_pixels_are_the_engines(run, shell, box, product):
     run(f"%probav aoi --bbox {box} --quiet")
     cell = run(f"%probav load {PRODUCT} --aoi aoi --time 2016-05 --mask clear --variable NDVI,RED -o ds")
-    expected = product.load(shell.user_ns["aoi"], "2016-05", "clear", variables=["NDVI", "RED"])
+    expected = product.load(shell.user_ns["aoi"], "2016-05", "clear", variable=["NDVI", "RED"])
     xr.testing.assert_identical(shell.user_ns["ds"].compute(), expected.compute())
     assert len(cell.pngs()) == 1
     assert "ds: NDVI, RED; 3 dates" in cell.stdout

@@ -145,7 +145,7 @@ def test_load_writes_netcdf(succeed, world, tmp_path):
     out = succeed(
         "load", S10, "--aoi", BOX, "--time", "2015-03", "--mask", "clear", "--variable", "RED", "-o", path
     )
-    expected = world.archive[S10].load((2.2, 48.8, 2.4, 49), "2015-03", "clear", variables="RED")
+    expected = world.archive[S10].load((2.2, 48.8, 2.4, 49), "2015-03", "clear", variable="RED")
     assert out == f"{dict(expected.sizes)} in {path}\n"
     with xr.open_dataset(path) as written:
         np.testing.assert_array_equal(written.RED, expected.RED)

@@ -25,7 +25,7 @@ def product(world):
 
 @pytest.fixture(scope="module")
 def everything(product):
-    return product.load(variables=["NDVI", "RED"])
+    return product.load(variable=["NDVI", "RED"])
 
 
 def cover_of_pixels(world):
@@ -44,7 +44,7 @@ def cover_of_pixels(world):
     [(S10, ["NDVI", "RED", "NIR", "BLUE", "SWIR"]), (RAIN, ["RAINFALL"]), (NDVI300, ["NDVI"])],
 )
 def test_physical_values_are_the_manuals(world, product, names):
-    loaded = world.archive[product].load(variables=names)
+    loaded = world.archive[product].load(variable=names)
     assert list(loaded.data_vars) == names
     for name in names:
         assert loaded[name].dtype == "float32"
@@ -62,7 +62,7 @@ def test_the_main_variable_where_none_is_named(product, world):
 
 
 def test_flags_and_classes_keep_their_type(world, product):
-    status = product.load(variables="SM").SM
+    status = product.load(variable="SM").SM
     assert status.dtype == "uint8"
     np.testing.assert_array_equal(status, world.arrays[S10]["SM"])
     cover = world.archive[COVER].load().LC
@@ -72,7 +72,7 @@ def test_flags_and_classes_keep_their_type(world, product):
 
 
 def test_names_do_not_mind_case(product):
-    assert list(product.load(variables=["red", "Ndvi"]).data_vars) == ["RED", "NDVI"]
+    assert list(product.load(variable=["red", "Ndvi"]).data_vars) == ["RED", "NDVI"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_mask_of_rain_takes_the_dekad_of_each_date(world, product):
 
 def test_masked_stored_numbers_become_the_no_data_value(world, product):
     sm = world.arrays[S10]["SM"]
-    loaded = product.load(mask="clear", keep_dn=True, variables=["NDVI", "RED", "SM"])
+    loaded = product.load(mask="clear", keep_dn=True, variable=["NDVI", "RED", "SM"])
     for name, blank in (("NDVI", 255), ("RED", -1), ("SM", 2)):
         array = world.arrays[S10][name]
         assert loaded[name].dtype == array.dtype
@@ -262,7 +262,7 @@ def test_points_are_picked_together(world, everything):
 
 
 def test_attributes_say_what_it_is_and_where_it_comes_from(world, product):
-    loaded = product.load(variables=["NDVI", "RED"])
+    loaded = product.load(variable=["NDVI", "RED"])
     assert loaded.attrs["product"] == S10
     assert loaded.attrs["snapshot"] == world.archive.snapshot
     assert loaded.attrs["archive"] == world.url
@@ -279,9 +279,9 @@ def test_attributes_say_what_it_is_and_where_it_comes_from(world, product):
 @pytest.mark.parametrize("keep_dn", [False, True])
 @pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
 def test_netcdf_gives_the_same_values_back(world, product, tmp_path, keep_dn, engine):
-    loaded = product.load(TRIANGLE, "2015-03", "clear", variables=["NDVI", "RED", "SM"], keep_dn=keep_dn)
+    loaded = product.load(TRIANGLE, "2015-03", "clear", variable=["NDVI", "RED", "SM"], keep_dn=keep_dn)
     loaded.to_netcdf(tmp_path / "x.nc", engine=engine)
-    physical = product.load(TRIANGLE, "2015-03", "clear", variables=["NDVI", "RED", "SM"])
+    physical = product.load(TRIANGLE, "2015-03", "clear", variable=["NDVI", "RED", "SM"])
     with xr.open_dataset(tmp_path / "x.nc", engine=engine, decode_coords="all") as again:
         for name in ("NDVI", "RED"):
             np.testing.assert_allclose(again[name].values, physical[name].values, rtol=1e-6, atol=1e-7)
@@ -308,8 +308,8 @@ def test_netcdf_gives_the_same_values_back(world, product, tmp_path, keep_dn, en
         (TimeError, {"time": "last spring"}, "Can't read 'last spring' as a date"),
         (MaskError, {"mask": "clear &"}, "Can't read the mask"),
         (UnknownNameError, {"mask": "cleer"}, "Did you mean 'clear'"),
-        (UnknownNameError, {"variables": "NDWI"}, "has no variable 'NDWI'. Did you mean 'NDVI'"),
-        (UnknownNameError, {"variables": ["NDVI", "SZA"]}, "The archive holds no SZA"),
+        (UnknownNameError, {"variable": "NDWI"}, "has no variable 'NDWI'. Did you mean 'NDVI'"),
+        (UnknownNameError, {"variable": ["NDVI", "SZA"]}, "The archive holds no SZA"),
         (AoiError, {"aoi": (50, 100)}, "no longitude and latitude"),
     ],
 )

@@ -29,7 +29,7 @@ def test_options_become_the_engines_arguments(parse):
         "reducers": ("mean", "p10", "p90"), "coverage": "centre", "weights": "area", "engine": "spark",
     }  # fmt: skip
     assert options.load_arguments(parsed) == {
-        "time": "2015-03/2015-10", "mask": "clear & land", "variables": "NDVI",
+        "time": "2015-03/2015-10", "mask": "clear & land", "variable": ("NDVI",),
     }  # fmt: skip
 
 

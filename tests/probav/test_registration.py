@@ -81,7 +81,7 @@ def assert_same(one, other, product, variables, mask=None):
     """Every pixel and every statistic of two archives agree to the last bit."""
     for name in variables:
         first, second = (
-            probav.open_archive(url)[product].load(variables=name, keep_dn=True)[name] for url in (one, other)
+            probav.open_archive(url)[product].load(variable=name, keep_dn=True)[name] for url in (one, other)
         )
         xr.testing.assert_identical(first, second)
     area = probav.open_archive(one)[product].extent.bounds
@@ -381,7 +381,7 @@ def test_several_variables_and_what_a_file_leaves_out(tmp_path):
     write_hdf5(folder / s10_name(DEKADS[1]), second, chunks=(168, 168), compression="gzip")
     url = str(tmp_path / "archive")
     register(url, folder)
-    pixels = probav.open_archive(url)[S10].load(variables=["NDVI", "RED"], keep_dn=True)
+    pixels = probav.open_archive(url)[S10].load(variable=["NDVI", "RED"], keep_dn=True)
     np.testing.assert_array_equal(pixels["RED"][0], first["RED"])
     assert (pixels["RED"][1] == -1).all()
     np.testing.assert_array_equal(pixels["NDVI"][1], second["NDVI"])

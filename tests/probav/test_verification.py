@@ -76,7 +76,7 @@ def test_a_lost_file(copy):
     assert finding.kind == "missing"
     assert finding.variable
     with pytest.raises(ArchiveError):
-        probav.open_archive(copy)[finding.product].load(variables=finding.variable)[finding.variable].load()
+        probav.open_archive(copy)[finding.product].load(variable=finding.variable)[finding.variable].load()
 
 
 @pytest.mark.parametrize("left", [0, 10, 1000])

@@ -24,7 +24,7 @@ def pixels(archive):
     whole = hashlib.sha256()
     for product in archive:
         for name in product.variables:
-            whole.update(np.ascontiguousarray(product.load(variables=name, keep_dn=True)[name].values))
+            whole.update(np.ascontiguousarray(product.load(variable=name, keep_dn=True)[name].values))
     return whole.hexdigest()
 
 

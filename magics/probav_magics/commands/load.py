@@ -29,8 +29,6 @@ class _Load(Command):
     def run(self, options: Namespace, session: Session) -> None:
         where, text = (None, "None") if options.aoi is None else session.area(options.aoi)
         named = load_arguments(options)
-        if options.variable is not None:
-            named["variables"] = [name.strip() for name in options.variable.split(",") if name.strip()]
         if options.keep_dn:
             named["keep_dn"] = True
         if options.code:

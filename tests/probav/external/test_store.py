@@ -64,13 +64,13 @@ def reflectance(dn):
 
 def test_every_pixel_goes_in_and_comes_out(stored, dataset, server):
     product = probav.open_archive(stored)["S2_ROMANIA"]
-    back = product.load(variables=["B4", "B8", "SCL", "NDVI"])
+    back = product.load(variable=["B4", "B8", "SCL", "NDVI"])
     np.testing.assert_array_equal(back.time, dataset.time)
     np.testing.assert_allclose(back.x, dataset.x, atol=1e-6)
     np.testing.assert_allclose(back.y, dataset.y, atol=1e-6)
     for name in ("B4", "B8", "SCL", "NDVI"):
         np.testing.assert_array_equal(back[name], dataset[name])
-    dn = product.load(variables=["B8", "SCL"], keep_dn=True)
+    dn = product.load(variable=["B8", "SCL"], keep_dn=True)
     columns = (dn.x.values - server.transform.c) / 10
     rows = (server.transform.f - dn.y.values) / 10
     x, y = (columns > 0) & (columns < 100), (rows > 0) & (rows < 100)

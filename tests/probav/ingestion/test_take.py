@@ -60,7 +60,7 @@ def test_plain_xarray_reads_every_source_pixel_where_it_belongs(world, product):
 @pytest.mark.parametrize("product", [S10, RAIN, NDVI300, COVER])
 def test_load_gives_every_source_pixel(world, product):
     arrays = world.arrays[product]
-    loaded = world.archive[product].load(variables=list(arrays), keep_dn=True)
+    loaded = world.archive[product].load(variable=list(arrays), keep_dn=True)
     assert set(loaded.data_vars) == set(arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(loaded[name].values, array)
@@ -138,7 +138,7 @@ def test_later_sources_of_all_products_are_appended(world, tmp_path):
     archive = probav.open_archive(url)
     for product, arrays in world.later_arrays.items():
         assert archive[product].times[-1] == world.later_date
-        loaded = archive[product].load(variables=list(arrays), keep_dn=True)
+        loaded = archive[product].load(variable=list(arrays), keep_dn=True)
         for name, array in arrays.items():
             np.testing.assert_array_equal(loaded[name][-1], array)
             np.testing.assert_array_equal(loaded[name][:-1], world.arrays[product][name])
@@ -218,7 +218,7 @@ def test_days_of_old_time_layers_never_pass_for_minutes(url, crop, old_first):
         assert (report.taken, report.rejected) == (1, [])
         assert ("left without a value" in str(report)) == (files is old)
     product = probav.open_archive(url)[S10]
-    loaded = product.load(variables=["NDVI", "TIME"], keep_dn=True)
+    loaded = product.load(variable=["NDVI", "TIME"], keep_dn=True)
     np.testing.assert_array_equal(loaded.NDVI, [numbers(1), numbers(2)])
     np.testing.assert_array_equal(loaded.TIME, [np.zeros_like(minutes), minutes])  # 0: no value
     assert product.variables["TIME"].units == "min"
@@ -368,7 +368,7 @@ def test_two_processes_that_start_one_archive_lose_nothing(url, world):
     archive = probav.open_archive(url)
     assert archive.ids == [NDVI300, RAIN, S10]
     for product, name in ((RAIN, "RAINFALL"), (NDVI300, "NDVI"), (S10, "SM")):
-        loaded = archive[product].load(variables=name, keep_dn=True)[name]
+        loaded = archive[product].load(variable=name, keep_dn=True)[name]
         np.testing.assert_array_equal(loaded, world.arrays[product][name])
     assert len(archive.history) == 1 + 1 + 2 + 1 + 2
 

@@ -77,7 +77,7 @@ def test_nothing_remains_of_what_a_newer_version_replaces(url, crop):
     """V101 has a status map, V102 has not: V101's must not stand beside V102's NDVI."""
     probav.ingest(url, [crop("20150101", numbers(1)), crop("20150101", numbers(2), layer="SM")])
     assert probav.ingest(url, crop("20150101", numbers(3), version="V102")).taken == 1
-    loaded = probav.open_archive(url)[S10].load(variables=["NDVI", "SM"], keep_dn=True)
+    loaded = probav.open_archive(url)[S10].load(variable=["NDVI", "SM"], keep_dn=True)
     np.testing.assert_array_equal(loaded.NDVI[0], numbers(3))
     assert (loaded.SM == 2).all()  # undefined
 

@@ -239,7 +239,7 @@ def assert_archived(tmp_path_factory):
         assert (report.taken, report.rejected) == (1, [])
         held = probav.open_archive(url)[product]
         assert list(held.times.astype(str)) == [date]
-        loaded = held.load(variables=list(arrays), keep_dn=True)
+        loaded = held.load(variable=list(arrays), keep_dn=True)
         for name, array in arrays.items():
             np.testing.assert_array_equal(loaded[name][0].values, array, err_msg=name)
         height, width = loaded[next(iter(arrays))].shape[1:]

@@ -30,7 +30,7 @@ first, count = {}, 0
 while count < 2 or not Path(stop).exists():
     archive = probav.open_archive(url)
     for product, variable in (("PROBAV_L3_S10_TOC_333M", "NDVI"), ("CHIRPS_V2_DEKAD", "RAINFALL")):
-        loaded = archive[product].load(variables=variable, keep_dn=True)[variable]
+        loaded = archive[product].load(variable=variable, keep_dn=True)[variable]
         known = loaded.values[:14].tobytes()
         assert first.setdefault(product, known) == known
     count += 1
@@ -120,7 +120,7 @@ class Later:
     def check(self, archive, whole=True):
         """Compare all that an archive holds; the last dekad may be missing unless it is to be whole."""
         for product, arrays in self.arrays.items():
-            loaded = archive[product].load(variables=list(arrays), keep_dn=True)
+            loaded = archive[product].load(variable=list(arrays), keep_dn=True)
             dates = loaded.time.values.astype("datetime64[D]").tolist()
             count = len(dates)
             assert dates == [date.item() for date in self.dates][:count]
