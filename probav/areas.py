@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import numbers
 import zipfile
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyproj
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from probav.errors import AoiError, ProbavError
@@ -26,6 +29,7 @@ _FILES = {".shp", ".zip", ".gpkg", ".geojson", ".json", ".kml", ".kmz", ".fgb", 
 _WKT = {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON"}
 _MAX_TEXT = 100_000_000
 _MAX_NAME = 4096  # of a path or place
+_BATCH = 1_000_000  # vertices looked at together
 _EXPECTED = (
     "expected (west, south, east, north), (longitude, latitude) with buffer_km, a shapely geometry, a "
     "GeoDataFrame, GeoJSON, WKT, the path of a GeoJSON, shapefile (.shp or .zip), GeoPackage, KML/KMZ or "
@@ -70,6 +74,23 @@ class Aoi:
             )
             / 1e6
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the features: BLAKE2b (16 bytes, hex) over ids and geometries, in their order.
+
+        Two areas have the same digest if and only if they give the same statistics: names and other
+        attributes don't count. It doesn't depend on the machine or on library versions.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        shapes = self.frame.geometry.to_numpy()
+        for part in _batches(shapes):
+            wkb = shapely.to_wkb(shapes[part], output_dimension=2, byte_order=1, flavor="iso")
+            for zone, code in zip(self.frame.index[part], wkb, strict=True):
+                name = str(zone).encode()
+                digest.update(f"{len(name)},{len(code)};".encode() + name)
+                digest.update(code)
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -270,31 +291,55 @@ def _from_frame(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 
 def _checked(frame: gpd.GeoDataFrame, repair: bool) -> gpd.GeoDataFrame:
-    shapes = []
-    for zone, shape in frame.geometry.items():
-        what = f"Feature {zone!r}"
-        if shape is None or shape.is_empty:
-            raise AoiError(f"{what} has an empty geometry.")
-        if not np.isfinite(shape.bounds).all():
-            raise AoiError(f"{what} has coordinates that are no numbers.")
-        west, south, east, north = shape.bounds
-        if west < -360 or east > 360 or south < -90.000001 or north > 90.000001:
+    """Refuse what is no place on Earth, mend what is invalid, drop heights, bring back what is beyond 180."""
+    shapes = frame.geometry.to_numpy().copy()
+    zones = frame.index
+    bad = shapely.is_missing(shapes) | shapely.is_empty(shapes)
+    if bad.any():
+        raise AoiError(f"Feature {zones[bad.argmax()]!r} has an empty geometry.")
+    bad = ~_are_finite(shapes)
+    if bad.any():
+        raise AoiError(f"Feature {zones[bad.argmax()]!r} has coordinates that are no numbers.")
+    edges = shapely.bounds(shapes)
+    bad = (np.abs(edges[:, [0, 2]]).max(axis=1) > 360) | (np.abs(edges[:, [1, 3]]).max(axis=1) > 90.000001)
+    if bad.any():
+        west, south, east, north = edges[bad.argmax()]
+        raise AoiError(
+            f"Feature {zones[bad.argmax()]!r} reaches from ({west:.4f}, {south:.4f}) to ({east:.4f}, "
+            f"{north:.4f}), which is no longitude and latitude; give longitude first, and projected "
+            "coordinates with their CRS (GeoDataFrame.set_crs)."
+        )
+    for number in np.flatnonzero(~shapely.is_valid(shapes)):
+        if not repair:
             raise AoiError(
-                f"{what} reaches from ({west:.4f}, {south:.4f}) to ({east:.4f}, {north:.4f}), which is no "
-                "longitude and latitude; give longitude first, and projected coordinates with their CRS "
-                "(GeoDataFrame.set_crs)."
+                f"Feature {zones[number]!r} is no valid polygon: {shapely.is_valid_reason(shapes[number])} "
+                "(longitude latitude). Draw it again without the crossing, or pass repair=True to split it "
+                "there."
             )
-        if not shape.is_valid:
-            reason = shapely.is_valid_reason(shape)
-            if not repair:
-                raise AoiError(
-                    f"{what} is no valid polygon: {reason} (longitude latitude). "
-                    "Draw it again without the crossing, or pass repair=True to split it there."
-                )
-            shape = _polygons(shapely.make_valid(shape))
-        # the outer edges of global grids lie half a pixel beyond 180 degrees: their boxes stay whole
-        shapes.append(_within_180(shapely.force_2d(shape), 180.01))
+        shapes[number] = _polygons(shapely.make_valid(shapes[number]))
+    has_z = shapely.has_z(shapes)
+    shapes[has_z] = shapely.force_2d(shapes[has_z])
+    # the outer edges of global grids lie half a pixel beyond 180 degrees: their boxes stay whole
+    for number in np.flatnonzero(np.abs(edges[:, [0, 2]]).max(axis=1) > 180.01):
+        shapes[number] = _within_180(shapes[number], 180.01)
     return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=CRS))
+
+
+def _batches(shapes: NDArray[np.object_]) -> list[slice]:
+    """Cut an array of shapes into slices of about a million vertices."""
+    ends = np.cumsum(shapely.get_num_coordinates(shapes))
+    cuts = np.searchsorted(ends, np.arange(_BATCH, ends[-1] if len(ends) else 0, _BATCH), side="right")
+    edges = sorted({0, *cuts.tolist(), len(shapes)})
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
+
+
+def _are_finite(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Whether all coordinates of each shape are finite; bounds alone would pass over NaN."""
+    finite = np.ones(len(shapes), bool)
+    for part in _batches(shapes):
+        xy, owner = shapely.get_coordinates(shapes[part], return_index=True)
+        finite[part.start + owner[~np.isfinite(xy).all(axis=1)]] = False
+    return finite
 
 
 def _polygons(shape: BaseGeometry) -> BaseGeometry:

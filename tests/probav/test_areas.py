@@ -1,5 +1,7 @@
+import hashlib
 import json
 import math
+import struct
 import zipfile
 from pathlib import Path
 
@@ -348,3 +350,26 @@ def test_a_place_name_gives_its_country():
     assert belgium.area_km2 == pytest.approx(30_700, rel=0.02)
     with pytest.raises(UnknownNameError, match=r"There is no country 'Belgim'\. Did you mean 'Belgium'"):
         probav.aoi("Belgim")
+
+
+def test_a_digest_is_of_ids_and_geometries_in_order(fields):
+    digest = probav.aoi(fields).digest
+    expected = hashlib.blake2b(digest_size=16)
+    for zone, (west, east) in (("f7", (4, 5)), ("f2", (5, 6))):
+        ring = [(east, 50), (east, 51), (west, 51), (west, 50), (east, 50)]  # as shapely.box goes
+        code = struct.pack("<BIII", 1, 3, 1, 5) + struct.pack("<10d", *np.ravel(ring))  # OGC 06-103r4, 8.2
+        expected.update(f"{len(zone)},{len(code)};{zone}".encode() + code)
+    assert digest == expected.hexdigest()
+    assert digest == probav.aoi(fields.assign(crop="x", name="y")).digest  # attributes give no other numbers
+    assert digest == probav.aoi(probav.aoi(fields)).digest
+    assert digest == probav.aoi(fields.set_geometry(shapely.force_3d(fields.geometry, 9))).digest
+    assert digest != probav.aoi(fields.iloc[::-1]).digest
+    assert digest != probav.aoi(fields.assign(id=["f7", "f3"])).digest
+    assert digest != probav.aoi(fields.set_geometry(fields.geometry.translate(1e-12))).digest
+
+
+@pytest.mark.parametrize("batch", [1, 7, 10, 11, 1_000_000])
+def test_a_digest_does_not_depend_on_how_it_is_computed(fields, monkeypatch, batch):
+    digest = probav.aoi(fields).digest
+    monkeypatch.setattr("probav.areas._BATCH", batch)
+    assert probav.aoi(fields).digest == digest
