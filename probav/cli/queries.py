@@ -12,6 +12,7 @@ import pandas as pd
 import probav
 from probav import options
 from probav.cli.terminal import add_archive, bar, command, show
+from probav.exporting import check
 
 _AOI_HELP = "file, place name, WKT or GeoJSON; W,S,E,N in degrees"
 
@@ -24,16 +25,21 @@ def add(commands: Any) -> None:
     )
     extent = command(commands, "extent", _extent, "show where and when the archive holds a product")
     options.add_product(extent)
-    stats = command(commands, "stats", _stats, "masked statistics of an area over time, as CSV")
+    stats = command(commands, "stats", _stats, "masked statistics of an area over time")
     options.add_statistics(stats, aoi_help=_AOI_HELP)
     estimate = command(commands, "estimate", _estimate, "what a `stats` would read and cost")
     options.add_statistics(estimate, aoi_help=_AOI_HELP)
-    load = command(commands, "load", _load, "write the pixels of an area to a netCDF file")
+    load = command(commands, "load", _load, "write the pixels of an area to a file")
     options.add_query(load, aoi_help=_AOI_HELP)
     for own in (products, extent, stats, estimate, load):
         add_archive(own)
-    for own, required in ((stats, False), (load, True)):
-        own.add_argument("--output", "-o", metavar="FILE", type=Path, required=required, help="file to write")
+    _add_output(stats, "table (.csv, .parquet) or netCDF (.nc) to write; CSV on the terminal if left out")
+    _add_output(load, "GeoTIFF (.tif) or netCDF (.nc) to write", required=True)
+
+
+def _add_output(parser: argparse.ArgumentParser, words: str, *, required: bool = False) -> None:
+    parser.add_argument("--output", "-o", metavar="FILE", type=Path, required=required, help=words)
+    parser.add_argument("--overwrite", action="store_true", help="replace a FILE that exists")
 
 
 def _products(parsed: argparse.Namespace) -> None:
@@ -65,17 +71,22 @@ def _aoi(text: str | None) -> Any:
 
 
 def _stats(parsed: argparse.Namespace) -> None:
+    from probav.exporting.table import tidy
+    from probav.exporting.text import write_table
+
     product = probav.open_archive(parsed.archive)[parsed.product]
+    if parsed.output is not None:
+        check(parsed.output, "statistics", overwrite=parsed.overwrite)
     shown, progress = bar("stats")
     with shown:
         result = product.statistics(
             _aoi(parsed.aoi), progress=progress, **options.statistics_arguments(parsed)
         )
-    table = result.to_dataframe().drop(columns="geometry").reset_index()
+    table = tidy(result)
     if parsed.output is None:
-        table.to_csv(sys.stdout, index=False)
+        write_table(table, sys.stdout)
     else:
-        table.to_csv(parsed.output, index=False)
+        probav.export(result, parsed.output, overwrite=parsed.overwrite)
         print(f"{len(table)} rows in {parsed.output}")
 
 
@@ -87,7 +98,8 @@ def _estimate(parsed: argparse.Namespace) -> None:
 
 
 def _load(parsed: argparse.Namespace) -> None:
+    check(parsed.output, "pixels", overwrite=parsed.overwrite)
     product = probav.open_archive(parsed.archive)[parsed.product]
     pixels = product.load(None if parsed.aoi is None else _aoi(parsed.aoi), **options.load_arguments(parsed))
-    pixels.to_netcdf(parsed.output, engine="h5netcdf")
-    print(f"{dict(pixels.sizes)} in {parsed.output}")
+    files = probav.export(pixels, parsed.output, overwrite=parsed.overwrite)
+    print(f"{dict(pixels.sizes)} in {', '.join(map(str, files))}")

@@ -1,0 +1,53 @@
+"""%probav export: a result as a file."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+import probav
+from probav.errors import QueryError, did_you_mean
+from probav_magics.commands.base import Command
+from probav_magics.options import Parser
+from probav_magics.show import size
+
+if TYPE_CHECKING:
+    from probav_magics.session import Session
+
+
+class _Export(Command):
+    name = "export"
+    help = "Write a result to a file: .csv, .parquet or .nc for statistics, .nc or .tif for pixels."
+
+    def add_options(self, parser: Parser) -> None:
+        parser.add_argument("name", metavar="NAME", help="variable that holds what stats or load gave")
+        parser.add_argument("file", metavar="FILE", help="file to write; its suffix says the format")
+        parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+        parser.add_argument("--code", action="store_true", help="print the Python call instead of running it")
+        parser.add_argument("--quiet", action="store_true", help="show nothing")
+
+    def run(self, options: Namespace, session: Session) -> None:
+        if options.name not in session.variables:
+            near = did_you_mean(options.name, _datasets(session))
+            raise QueryError(
+                f"There is no variable {options.name!r}.{near} Keep a result with -o NAME of stats or load."
+            )
+        if options.code:
+            more = ", overwrite=True" if options.overwrite else ""
+            session.say(f"import probav\n\nprobav.export({options.name}, {options.file!r}{more})")
+            return
+        files = probav.export(session.variables[options.name], options.file, overwrite=options.overwrite)
+        if not options.quiet:
+            session.say("\n".join(f"{file}: {size(file.stat().st_size)}" for file in files))
+
+
+def _datasets(session: Session) -> list[str]:
+    """Return the user's variables that may be results."""
+    return [
+        name
+        for name, value in session.variables.items()
+        if hasattr(value, "data_vars") and not name.startswith("_")
+    ]
+
+
+COMMAND = _Export()
