@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 import xarray as xr
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.windows import Window
 
 from probav.errors import ProbavError
@@ -20,6 +23,7 @@ from probav.products import Variable, get_product
 
 _BLOCK, _SMALLEST = 512, 128  # pixels a side of the file's own blocks
 _BLOCK_BYTES = 16 * 2**20  # of one block with all its bands, which GDAL writes and reads at once
+_CACHE_BYTES = 128 * 2**20  # of GDAL's blocks; it takes 5 % of the memory by itself
 _DIMS = ("time", "y", "x")
 
 
@@ -52,6 +56,19 @@ def _beside(target: Path, name: str) -> Path:
     return target.with_name(f"{target.stem}_{plain}{target.suffix}")
 
 
+@contextmanager
+def _small_cache() -> Iterator[None]:
+    """Let GDAL keep few blocks; rasterio.Env sets the size of its cache, but never sets it back."""
+    with rasterio.Env():
+        before = get_gdal_config("GDAL_CACHEMAX")
+        set_gdal_config("GDAL_CACHEMAX", min(before, _CACHE_BYTES))
+        try:
+            yield
+        finally:
+            set_gdal_config("GDAL_CACHEMAX", before)
+
+
+@_small_cache()
 def write(dataset: xr.Dataset, path: Path) -> None:
     """Write one file: first a plain GeoTIFF in blocks, which GDAL then puts into the order of a COG.
 
@@ -65,7 +82,7 @@ def write(dataset: xr.Dataset, path: Path) -> None:
     array = array.transpose(*_DIMS)
     if array["y"].size > 1 and array["y"].values[0] < array["y"].values[-1]:  # the north is up
         array, dataset = array.isel(y=slice(None, None, -1)), dataset.isel(y=slice(None, None, -1))
-    variable = _known(dataset, str(array.name))
+    variable = _known(dataset, str(array.name)) if _has_classes(array) else None
     side = _BLOCK
     while side > _SMALLEST and side * side * len(dates) * array.dtype.itemsize > _BLOCK_BYTES:
         side //= 2
@@ -77,7 +94,7 @@ def write(dataset: xr.Dataset, path: Path) -> None:
         interleave="band", compress="deflate", zlevel=1, bigtiff="if_safer",
     ) as file:  # fmt: skip
         _describe(file, dataset, array, dates)
-        if variable is not None and len(dates) == 1 and _has_classes(array) and array.dtype == np.uint8:
+        if variable is not None and len(dates) == 1 and array.dtype == np.uint8:
             _colour(file, variable)
         for block in blocks(array):
             bands, y, x = block["time"], block["y"], block["x"]
@@ -149,11 +166,12 @@ def _known(dataset: xr.Dataset, name: str) -> Variable | None:
     try:
         return get_product(product).variables.get(name)
     except ProbavError:
-        pass
+        if "archive" not in dataset.attrs:
+            return None
     from probav.archive import open_archive
 
     try:
-        archive = open_archive(dataset.attrs.get("archive"), snapshot=dataset.attrs.get("snapshot"))
+        archive = open_archive(str(dataset.attrs["archive"]), snapshot=dataset.attrs.get("snapshot"))
         return archive[product].definition.variables.get(name)
     except (ProbavError, OSError):  # the dataset may come from elsewhere; its pixels don't need it
         return None

@@ -11,6 +11,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
+from rasterio.env import get_gdal_config
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
@@ -302,6 +303,13 @@ def test_a_failure_leaves_nothing_or_what_there_was(tmp_path, small_blocks, name
     with pytest.raises(ProbavError, match=rf"Can't write .*{name}: no space left"):
         probav.export(dataset, tmp_path / name, overwrite=True)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == ({name: b"old"} if there else {})
+
+
+def test_gdal_gets_its_cache_back(pixels, tmp_path):
+    with rasterio.Env():
+        before = get_gdal_config("GDAL_CACHEMAX")
+        probav.export(pixels[["NDVI"]], tmp_path / "x.tif")
+        assert get_gdal_config("GDAL_CACHEMAX") == before > 2**20
 
 
 def test_a_dataset_in_dask_chunks(pixels, tmp_path):
