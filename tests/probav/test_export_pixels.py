@@ -1,6 +1,7 @@
 """Pixels as files, read back by rasterio, netCDF4 and xarray; COGs judged by rio-cogeo."""
 
 import json
+from dataclasses import replace
 
 import netCDF4
 import numpy as np
@@ -381,3 +382,34 @@ def test_mistakes_in_a_dataset(pixels, tmp_path, change, words):
     with pytest.raises(ProbavError, match=words):
         probav.export(change(pixels), tmp_path / "x.tif")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- products of one's own ------------------------------------------------------------------------------
+
+
+def test_classes_of_ones_own_product_on_a_projected_grid(tmp_path):
+    classes = np.random.default_rng(3).choice([1, 2, 255], (1, 40, 50)).astype("uint8")
+    dataset = xr.Dataset(
+        {"CROP": (("time", "y", "x"), classes, {
+            "long_name": "Crop", "_FillValue": np.uint8(255), "flag_values": np.array([1, 2], "uint8"),
+            "flag_meanings": "wheat maize",
+        })},
+        {
+            "time": np.array(["2016-01-01"], "datetime64[ns]"), "y": 3_130_000 - 100.0 * np.arange(40),
+            "x": 3_870_000 + 100.0 * np.arange(50), "spatial_ref": ((), 0, CRS(3035).to_cf()),
+        },
+    )  # fmt: skip
+    made = probav.definition_of(dataset, "MY_CROPS", title="My crops", cadence="year")
+    crop = replace(made.variables["CROP"], kind="categorical", colours={1: "#ffcc00", 2: "#00aa11"})
+    probav.store_dataset(tmp_path / "archive", dataset, replace(made, variables={"CROP": crop}))
+    pixels = probav.open_archive(tmp_path / "archive")["MY_CROPS"].load()
+    (path,) = probav.export(pixels, tmp_path / "x.tif")
+    with rasterio.open(path) as file:
+        np.testing.assert_array_equal(file.read(), classes)
+        assert file.colormap(1)[2] == (0x00, 0xAA, 0x11, 255)
+        assert file.crs.to_epsg() == 3035
+        assert file.transform.to_gdal() == (3_869_950, 100, 0, 3_130_050, 0, -100)
+    (path,) = probav.export(pixels, tmp_path / "x.nc")
+    with netCDF4.Dataset(path) as file:
+        assert file["x"].units == "m"
+        assert file[file["CROP"].grid_mapping].grid_mapping_name == "lambert_azimuthal_equal_area"
