@@ -6,9 +6,8 @@ import hashlib
 import itertools
 import json
 import numbers
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,19 +20,28 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from probav.errors import AoiError, ProbavError
+from probav import area_files, area_geojson, area_repair
+from probav.area_limits import Vertices
+from probav.errors import AoiError
 
 CRS = "EPSG:4326"
-_GEOD = pyproj.Geod(ellps="WGS84")
-_FILES = {".shp", ".zip", ".gpkg", ".geojson", ".json", ".kml", ".kmz", ".fgb", ".parquet", ".geoparquet"}
-_WKT = {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON"}
+_WKT = {
+    "POINT",
+    "LINESTRING",
+    "POLYGON",
+    "MULTIPOINT",
+    "MULTILINESTRING",
+    "MULTIPOLYGON",
+    "GEOMETRYCOLLECTION",
+}
 _MAX_TEXT = 100_000_000
 _MAX_NAME = 4096  # of a path or place
+_DEGREE = 111_195.0  # metres of a degree on the sphere of 6,371 km
 _BATCH = 1_000_000  # vertices looked at together
 _EXPECTED = (
     "expected (west, south, east, north), (longitude, latitude) with buffer_km, a shapely geometry, a "
-    "GeoDataFrame, GeoJSON, WKT, the path of a GeoJSON, shapefile (.shp or .zip), GeoPackage, KML/KMZ or "
-    "GeoParquet file, or a place name"
+    "GeoDataFrame, GeoJSON, WKT, the path of a GeoJSON, shapefile (.shp or .zip), GeoPackage, KML/KMZ, GML, "
+    "FlatGeobuf or GeoParquet file, or a place name"
 )
 
 
@@ -45,10 +53,14 @@ class Aoi:
     ----------
     frame : GeoDataFrame
         Geometry in EPSG:4326 (longitude, latitude), indexed by feature id (str), with a column `name` and
-        whatever attributes the source had.
+        whatever attributes the source had. Not to be changed in place: make another area of a changed copy.
+    repairs : DataFrame
+        What was changed in features, a row each, indexed by feature id: reason (str), longitude and latitude
+        of the place (degrees), km2_before and km2_after (km2).
     """
 
     frame: gpd.GeoDataFrame
+    repairs: pd.DataFrame = field(default_factory=area_repair.none)
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -67,13 +79,7 @@ class Aoi:
     @cached_property
     def area_km2(self) -> float:
         """Sum of the features' areas on the ellipsoid (WGS 84), in square kilometres."""
-        return float(
-            sum(
-                abs(_GEOD.geometry_area_perimeter(shape)[0])
-                for shape in shapely.orient_polygons(self.frame.geometry)
-            )
-            / 1e6
-        )
+        return float(area_repair.area_km2(self.frame.geometry).sum())
 
     @cached_property
     def digest(self) -> str:
@@ -92,6 +98,37 @@ class Aoi:
                 digest.update(code)
         return digest.hexdigest()
 
+    def simplify(self, metres: float) -> Aoi:
+        """Return the area with fewer vertices: none of those left out lies further off than `metres`.
+
+        Each feature keeps its topology (holes and parts stay, nothing crosses); borders that features share
+        are simplified for each of them. What is left keeps its coordinates to the last bit. The result's
+        `repairs` have a row for each feature that lost vertices, with its area before and after.
+
+        Raises
+        ------
+        AoiError
+            If `metres` is no number above 0.
+        """
+        if not 0 < metres < np.inf:
+            raise AoiError(f"simplify({metres}): expected a distance above 0 metres.")
+        old = self.frame.geometry.to_numpy()
+        frame, repairs = _checked(
+            self.frame.set_geometry(gpd.GeoSeries(_simplified(old, metres), self.frame.index, crs=CRS)),
+            [],
+            True,
+        )
+        new = frame.geometry.to_numpy()
+        counts = shapely.get_num_coordinates([old, new])
+        chosen = np.flatnonzero(counts[0] != counts[1])
+        areas = zip(area_repair.area_km2(old[chosen]), area_repair.area_km2(new[chosen]), strict=True)
+        rows = [
+            (f"Simplified by {metres:g} m: {was:,} to {now:,} vertices", np.nan, np.nan, *area)
+            for was, now, area in zip(*counts[:, chosen].tolist(), areas, strict=True)
+        ]
+        tables = [self.repairs, area_repair.table(list(frame.index[chosen]), rows), repairs]
+        return Aoi(frame, pd.concat([rows for rows in tables if len(rows)] or tables[:1]))
+
     def __len__(self) -> int:
         return len(self.frame)
 
@@ -102,7 +139,7 @@ class Aoi:
         return f"<Aoi {names}{more}: {self.area_km2:,.1f} km2, bounds {bounds}>"
 
 
-def aoi(x: Any, name: str | None = None, *, buffer_km: float | None = None, repair: bool = False) -> Aoi:
+def aoi(x: Any, name: str | None = None, *, buffer_km: float | None = None, repair: bool = True) -> Aoi:
     """Return an area of interest from almost anything.
 
     Parameters
@@ -116,49 +153,62 @@ def aoi(x: Any, name: str | None = None, *, buffer_km: float | None = None, repa
     buffer_km : float, optional
         Radius in km around points.
     repair : bool
-        Mend invalid polygons (shapely.make_valid) instead of refusing them.
+        Mend invalid geometries, with a warning (default), instead of refusing them.
+
+    Warns
+    -----
+    RepairWarning
+        Once, if features were repaired: which, why, and what became of their area.
 
     Raises
     ------
     AoiError
-        If it can't be read, is empty, not valid, or not in longitude and latitude.
+        If it can't be read, is empty, not valid, not in longitude and latitude, or has more vertices than
+        $PROBAV_MAX_VERTICES (10,000,000 if it is not set).
     UnknownNameError
         If it is a text that names no file and no place.
     """
+    unclosed: list[int] = []
     if isinstance(x, Aoi):
-        frame = x.frame.copy()
+        if name is None and buffer_km is None:
+            return x  # it was checked when it was made
+        frame, known = x.frame.copy(), x.repairs
     else:
-        frame = _frame(x)
+        frame, unclosed = _frame(x)
+        known = area_repair.none()
     if name is not None:
         if len(frame) != 1:
             raise AoiError(f"name={name!r} names one feature, but there are {len(frame)}.")
         frame["name"] = [name]
-    frame = _checked(frame, repair)
+    frame, repairs = _checked(frame, unclosed, repair)
+    area_repair.tell(repairs, stacklevel=2)
     if buffer_km is not None:
         frame = frame.set_geometry([_buffer(shape, buffer_km) for shape in frame.geometry], crs=CRS)
-    return Aoi(frame)
+    return Aoi(frame, pd.concat([known, repairs]) if len(known) else repairs)
 
 
-def _frame(x: Any) -> gpd.GeoDataFrame:
-    """Features with geometry in EPSG:4326, unchecked."""
+def _frame(x: Any) -> tuple[gpd.GeoDataFrame, list[int]]:
+    """Features with geometry in EPSG:4326, unchecked, and the positions of those with unclosed rings."""
     if isinstance(x, gpd.GeoDataFrame):
-        return _from_frame(x)
+        return _from_frame(x), []
     if isinstance(x, gpd.GeoSeries):
-        return _from_frame(gpd.GeoDataFrame(geometry=x))
+        return _from_frame(gpd.GeoDataFrame(geometry=x)), []
     if isinstance(x, BaseGeometry):
-        return _from_frame(gpd.GeoDataFrame(geometry=[x], crs=CRS))
-    if isinstance(x, Mapping):
-        return _from_geojson(x)
+        return _from_frame(gpd.GeoDataFrame(geometry=[x], crs=CRS)), []
     if _are_numbers(x):
         shape = _box(*x) if len(x) == 4 else shapely.Point(*x)
-        return _from_frame(gpd.GeoDataFrame(geometry=[shape], crs=CRS))
-    if isinstance(x, Path):
-        return _from_file(x)
-    if isinstance(x, str):
-        return _from_text(x)
-    if hasattr(x, "__geo_interface__"):
-        return _from_geojson(x.__geo_interface__)
-    raise AoiError(f"Can't make an area of interest of a {type(x).__name__}; {_EXPECTED}.")
+        return _from_frame(gpd.GeoDataFrame(geometry=[shape], crs=CRS)), []
+    if isinstance(x, Mapping):
+        frame, unclosed = area_geojson.from_mapping(x)
+    elif isinstance(x, Path):
+        frame, unclosed = area_files.read(x)
+    elif isinstance(x, str):
+        frame, unclosed = _from_text(x)
+    elif hasattr(x, "__geo_interface__"):
+        frame, unclosed = area_geojson.from_mapping(x.__geo_interface__)
+    else:
+        raise AoiError(f"Can't make an area of interest of a {type(x).__name__}; {_EXPECTED}.")
+    return _from_frame(frame), unclosed
 
 
 def _are_numbers(x: Any) -> bool:
@@ -178,97 +228,39 @@ def _box(west: float, south: float, east: float, north: float) -> BaseGeometry:
     return shapely.MultiPolygon([shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)])
 
 
-def _from_text(text: str) -> gpd.GeoDataFrame:
-    stripped = text.strip()
+def _from_text(text: str) -> tuple[gpd.GeoDataFrame, list[int]]:
+    stripped = text.strip().removeprefix("\ufeff")
     if len(stripped) > _MAX_TEXT:
         raise AoiError(
             f"A text of {len(stripped):,} characters is too long; write it to a file and give its path."
         )
     if stripped.startswith("{"):
-        try:
-            return _from_geojson(json.loads(stripped))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise AoiError(f"The text looks like GeoJSON but is no JSON: {error}.") from error
-    if stripped.split("(")[0].split(" ")[0].strip().upper() in _WKT:
-        try:
-            return _from_frame(gpd.GeoDataFrame(geometry=[shapely.from_wkt(stripped)], crs=CRS))
-        except shapely.errors.ShapelyError as error:
-            raise AoiError(f"The text looks like WKT but can't be read: {error}.") from error
+        return area_geojson.from_text(stripped)
+    srid, _, rest = stripped.rpartition(";") if stripped[:5].upper() == "SRID=" else ("", "", stripped)
+    if rest.split("(")[0].split(" ")[0].strip().upper() in _WKT:
+        return _from_wkt(rest, srid[5:])
     if len(stripped) > _MAX_NAME:
         raise AoiError(f"The text {stripped[:40]!r}... is no GeoJSON or WKT, and too long to name anything.")
-    if Path(stripped).suffix.lower() in _FILES or "/" in stripped:
-        return _from_file(Path(stripped))
+    if Path(stripped).suffix.lower() in area_files.SUFFIXES or "/" in stripped:
+        return area_files.read(Path(stripped))
     from probav.places import place
 
     name, shape = place(stripped)
-    return _from_frame(gpd.GeoDataFrame({"name": [name]}, geometry=[shape], crs=CRS))
+    return gpd.GeoDataFrame({"name": [name]}, geometry=[shape], crs=CRS), []
 
 
-def _from_file(path: Path) -> gpd.GeoDataFrame:
+def _from_wkt(text: str, srid: str) -> tuple[gpd.GeoDataFrame, list[int]]:
+    """Read WKT, x before y; PostGIS may have put the number of a CRS before it."""
+    shape, unclosed = shapely.from_wkt(text, on_invalid="ignore"), []
+    if shape is None and (shape := shapely.from_wkt(text, on_invalid="fix")) is not None:
+        unclosed = [0]
     try:
-        path = path.expanduser()
-        found = path.exists()
-    except (OSError, RuntimeError):  # a part of the path is too long, there is no such user
-        found = False
-    if not found:
-        raise AoiError(f"There is no file {path}; {_EXPECTED}.")
-    try:
-        if path.suffix.lower() in {".geojson", ".json"}:
-            return _from_geojson(json.loads(path.read_text(encoding="utf-8")))
-        if path.suffix.lower() in {".parquet", ".geoparquet"}:
-            return _from_frame(gpd.read_parquet(path))
-        return _from_frame(_layers(path))
-    except ProbavError as error:
-        raise AoiError(f"{path}: {error}") from error
-    except Exception as error:  # a dozen libraries' own errors: whatever is wrong, it is the file
-        raise AoiError(f"{path} can't be read as vector data: {error}") from error
-
-
-def _layers(path: Path) -> gpd.GeoDataFrame:
-    """Read the one layer of a file; all folders of a KML, which GDAL shows as layers."""
-    source = path.as_posix()
-    if path.suffix.lower() == ".kmz":  # a zip archive, of which GDAL's KML driver takes only the member
-        with zipfile.ZipFile(path) as archive:
-            member = next(name for name in archive.namelist() if name.lower().endswith(".kml"))
-        source = f"/vsizip/{{{path.absolute().as_posix()}}}/{member}"
-    layers = [name for name, kind in gpd.list_layers(source).to_numpy() if kind is not None]
-    if len(layers) > 1 and path.suffix.lower() not in {".kml", ".kmz"}:
-        raise AoiError(
-            f"It has {len(layers)} layers ({', '.join(layers[:5])}); read one with geopandas.read_file(path, "
-            "layer=...) and give that."
-        )
-    frames = [gpd.read_file(source, layer=layer) for layer in layers]
-    return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True)) if len(frames) > 1 else frames[0]
-
-
-def _from_geojson(data: Any) -> gpd.GeoDataFrame:
-    """Read GeoJSON (RFC 7946): foreign members are tolerated, ids kept."""
-    kind = data.get("type") if isinstance(data, Mapping) else None
-    if kind is None:
-        raise AoiError("The JSON is no GeoJSON: it has no 'type'.")
-    features = [data] if kind == "Feature" else [{"geometry": data}]
-    if kind == "FeatureCollection":
-        features = data.get("features")
-        if not isinstance(features, list):
-            raise AoiError(f"The GeoJSON has no list of features, but {features!r}.")
-    shapes, rows, ids = [], [], []
-    for number, feature in enumerate(features, 1):
-        try:
-            shapes.append(shapely.geometry.shape(feature["geometry"]))
-            rows.append(dict(feature.get("properties") or {}))
-            ids.append(feature.get("id"))
-        except Exception as error:  # shapely raises what it finds on the way
-            raise AoiError(f"Feature {number} of the GeoJSON can't be read: {error!r}.") from error
-    properties = pd.DataFrame(rows, index=range(len(rows))).drop(columns="geometry", errors="ignore")
-    if any(given is not None for given in ids):
-        properties["id"] = ids
-    crs = pyproj.CRS(CRS)
-    if isinstance(data.get("crs"), Mapping):  # GeoJSON of 2008 could name another CRS
-        try:
-            crs = pyproj.CRS(data["crs"]["properties"]["name"])
-        except (KeyError, TypeError, pyproj.exceptions.ProjError) as error:
-            raise AoiError(f"The GeoJSON's coordinate system {data['crs']} is unknown.") from error
-    return _from_frame(gpd.GeoDataFrame(properties, geometry=shapes, crs=crs))
+        if shape is None:
+            shape = shapely.from_wkt(text)  # for its words
+        crs = pyproj.CRS(f"EPSG:{srid}") if srid else CRS
+    except (shapely.errors.ShapelyError, pyproj.exceptions.ProjError) as error:
+        raise AoiError(f"The text looks like WKT but can't be read: {error!s:.300}.") from error
+    return gpd.GeoDataFrame(geometry=[shape], crs=crs), unclosed
 
 
 def _from_frame(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
@@ -290,10 +282,13 @@ def _from_frame(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return frame
 
 
-def _checked(frame: gpd.GeoDataFrame, repair: bool) -> gpd.GeoDataFrame:
+def _checked(
+    frame: gpd.GeoDataFrame, unclosed: list[int], repair: bool
+) -> tuple[gpd.GeoDataFrame, pd.DataFrame]:
     """Refuse what is no place on Earth, mend what is invalid, drop heights, bring back what is beyond 180."""
     shapes = frame.geometry.to_numpy().copy()
     zones = frame.index
+    Vertices().add(shapes)
     bad = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     if bad.any():
         raise AoiError(f"Feature {zones[bad.argmax()]!r} has an empty geometry.")
@@ -309,20 +304,13 @@ def _checked(frame: gpd.GeoDataFrame, repair: bool) -> gpd.GeoDataFrame:
             f"{north:.4f}), which is no longitude and latitude; give longitude first, and projected "
             "coordinates with their CRS (GeoDataFrame.set_crs)."
         )
-    for number in np.flatnonzero(~shapely.is_valid(shapes)):
-        if not repair:
-            raise AoiError(
-                f"Feature {zones[number]!r} is no valid polygon: {shapely.is_valid_reason(shapes[number])} "
-                "(longitude latitude). Draw it again without the crossing, or pass repair=True to split it "
-                "there."
-            )
-        shapes[number] = _polygons(shapely.make_valid(shapes[number]))
+    shapes, repairs = area_repair.mend(shapes, zones, unclosed, repair)
     has_z = shapely.has_z(shapes)
     shapes[has_z] = shapely.force_2d(shapes[has_z])
     # the outer edges of global grids lie half a pixel beyond 180 degrees: their boxes stay whole
     for number in np.flatnonzero(np.abs(edges[:, [0, 2]]).max(axis=1) > 180.01):
         shapes[number] = _within_180(shapes[number], 180.01)
-    return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=CRS))
+    return frame.set_geometry(gpd.GeoSeries(shapes, index=frame.index, crs=CRS)), repairs
 
 
 def _batches(shapes: NDArray[np.object_]) -> list[slice]:
@@ -342,10 +330,20 @@ def _are_finite(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
     return finite
 
 
-def _polygons(shape: BaseGeometry) -> BaseGeometry:
-    """Leave out the lines and points into which parts of a polygon without area are mended."""
-    parts = shapely.get_parts(shape)
-    return shapely.union_all(parts[shapely.get_dimensions(parts) == shapely.get_dimensions(shape)])
+def _simplified(shapes: NDArray[np.object_], metres: float) -> NDArray[np.object_]:
+    """Simplify each shape in a plane true to scale at the middle of its latitudes."""
+    _, south, _, north = shapely.bounds(shapes).T
+    across = np.cos(np.radians((south + north) / 2)).clip(0.01)
+    result = shapes.copy()
+    for part in _batches(shapes):
+        xy, owner = shapely.get_coordinates(shapes[part], return_index=True)
+        # each vertex carries its number as a height, to get its own coordinates back
+        plane = np.column_stack([xy[:, 0] * across[part][owner], xy[:, 1], np.arange(len(xy))])
+        shape = shapely.set_coordinates(shapely.force_3d(shapes[part]), plane)
+        shape = shapely.simplify(shape, metres / _DEGREE, preserve_topology=True)
+        kept = shapely.get_coordinates(shape, include_z=True)[:, 2].astype(int)
+        result[part] = shapely.set_coordinates(shapely.force_2d(shape), xy[kept])
+    return result
 
 
 def _within_180(shape: BaseGeometry, limit: float = 180.0) -> BaseGeometry:

@@ -41,6 +41,10 @@ class AoiError(ProbavError, ValueError):
     """An area of interest can't be read, is empty, or is not a valid geometry."""
 
 
+class RepairWarning(UserWarning):
+    """Invalid geometries were repaired; the message says which, why and what became of their area."""
+
+
 class OutsideError(AoiError):
     """An area of interest or a period lies wholly outside of what the archive holds."""
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import probav
-from probav.errors import AoiError, UnknownNameError
+from probav.errors import AoiError, RepairWarning, UnknownNameError
 
 BOWTIE = shapely.Polygon([(4, 50), (5, 51), (5, 50), (4, 51)])
 KML = """<?xml version="1.0" encoding="UTF-8"?>
@@ -252,10 +252,15 @@ def test_area_adds_up_over_features_and_points_have_none(fields):
     assert probav.aoi((4, 50)).area_km2 == 0
 
 
-def test_a_self_crossing_polygon_is_refused_with_the_place_and_mended_on_request():
-    with pytest.raises(AoiError, match=r"Self-intersection\[4\.5 50\.5\].*pass repair=True"):
-        probav.aoi(BOWTIE)
-    mended = probav.aoi(BOWTIE, repair=True)
+def test_a_self_crossing_polygon_is_refused_with_the_place_and_mended_otherwise():
+    with pytest.raises(
+        AoiError, match=r"Self-intersection at longitude 4\.5, latitude 50\.5.*pass repair=True"
+    ):
+        probav.aoi(BOWTIE, repair=False)
+    with pytest.warns(
+        RepairWarning, match=r"'1': Self-intersection at longitude 4\.5, latitude 50\.5, area 0 ->"
+    ):
+        mended = probav.aoi(BOWTIE)
     halves = shapely.MultiPolygon([
         shapely.Polygon([(4, 50), (4.5, 50.5), (4, 51)]), shapely.Polygon([(5, 50), (4.5, 50.5), (5, 51)]),
     ])  # fmt: skip
@@ -264,7 +269,8 @@ def test_a_self_crossing_polygon_is_refused_with_the_place_and_mended_on_request
 
 def test_mending_leaves_no_lines_behind():
     spike = shapely.Polygon([(4, 50), (5, 50), (5, 52), (5, 51), (4, 51)])
-    mended = probav.aoi(spike, repair=True)
+    with pytest.warns(RepairWarning, match="area unchanged"):
+        mended = probav.aoi(spike)
     assert mended.frame.geometry.iloc[0].equals(SQUARE)
     assert mended.area_km2 == pytest.approx(probav.aoi(SQUARE).area_km2)
 
@@ -289,7 +295,7 @@ def test_mending_leaves_no_lines_behind():
         ({"type": "FeatureCollection"}, "no list of features"),
         ({"type": "FeatureCollection", "features": 5}, "no list of features, but 5"),
         ({"type": "FeatureCollection", "features": ["x"]}, "Feature 1 of the GeoJSON can't be read"),
-        ({"type": "Feature", "geometry": None}, "Feature 1 of the GeoJSON can't be read"),
+        ({"type": "Feature", "geometry": None}, "Feature '1' has an empty geometry"),
         ({"type": "Feature", "geometry": AS_GEOJSON, "properties": "x"}, "Feature 1 of the GeoJSON"),
         ({"type": "Topology", "objects": {}}, "can't be read"),
         ({"type": "Polygon", "coordinates": [[[4, 50], ["x", 51]]]}, "can't be read"),
@@ -319,7 +325,7 @@ def test_what_is_no_area_is_refused_in_words(x, words):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("x.geojson", b"{", "can't be read as vector data"),
+        ("x.geojson", b"{", "is no JSON"),
         ("x.geojson", b"\xff\xfe", "can't be read as vector data"),
         ("x.geojson", b"[1, 2]", "no 'type'"),
         ("x.shp", b"PK", "can't be read as vector data"),
@@ -340,7 +346,7 @@ def test_a_damaged_file_is_named(tmp_path, name, content, words):
 def test_an_invalid_feature_of_many_is_named():
     frame = gpd.GeoDataFrame(geometry=[SQUARE, BOWTIE], index=["good", "bad"])
     with pytest.raises(AoiError, match="Feature 'bad' is no valid polygon"):
-        probav.aoi(frame)
+        probav.aoi(frame, repair=False)
 
 
 def test_a_place_name_gives_its_country():
