@@ -44,8 +44,10 @@ def join_pixels(
     newest = datasets[-1]
     kept = {key: newest[name].attrs[key] for key in ("long_name", "units", "grid_mapping")}
     sensors = np.array([part.sensor for part in parts])[owner]
+    bounds = np.concatenate([ds["time_bnds"].values for ds in datasets])[order]
     coords = {
-        "time": ("time", days[order].astype("datetime64[ns]"), newest["time"].attrs),
+        "time": ("time", days[order].astype("datetime64[ns]"), newest["time"].attrs, newest["time"].encoding),
+        "time_bnds": (("time", "bnds"), bounds, {}, newest["time_bnds"].encoding),
         "y": ("y", window.ys(), newest["y"].attrs),
         "x": ("x", window.xs(), newest["x"].attrs),
         "sensor": ("time", sensors, {"long_name": "source of the date"}),

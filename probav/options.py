@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any, NoReturn
 
-from probav.choices import DEFAULT_REDUCERS, ENGINES, RULES, WEIGHTS
+from probav.choices import DEFAULT_REDUCERS, ENGINES, RESAMPLING, RULES, WEIGHTS
 from probav.errors import QueryError, did_you_mean
 
 
@@ -92,8 +92,26 @@ def statistics_arguments(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value != defaults.get(name)}
 
 
+def add_load(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
+    """Add the options of `load`."""
+    add_query(parser, aoi_help=aoi_help)
+    parser.add_argument(
+        "--like", metavar="PRODUCT", help="give the pixels of another product's grid, such as one of 1 km"
+    )
+    parser.add_argument(
+        "--resampling", choices=RESAMPLING, default="nearest",
+        help="how to come to them: the nearest pixel, the mean of those covered, or their most frequent class"
+        " (default nearest)",
+    )  # fmt: skip
+    parser.add_argument("--keep-dn", action="store_true", help="stored numbers instead of physical values")
+
+
 def load_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of `Product.load` that differ from its defaults."""
     names = None if options.variable is None else _names(options.variable)
-    given = {"time": options.time, "mask": options.mask, "variable": names}
-    return {name: value for name, value in given.items() if value is not None}
+    given = {
+        "time": options.time, "mask": options.mask, "variable": names, "like": options.like,
+        "resampling": options.resampling, "keep_dn": options.keep_dn,
+    }  # fmt: skip
+    defaults = {"resampling": "nearest", "keep_dn": False}
+    return {name: value for name, value in given.items() if value != defaults.get(name)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from probav.grid import Grid
 from probav.products import period_end
 
 Days = NDArray[np.datetime64]
+HAIR = 1e-6  # of a pixel
 
 
 def dates_for(product: Product, dates: Days) -> NDArray[np.intp]:
@@ -28,6 +30,43 @@ def dates_for(product: Product, dates: Days) -> NDArray[np.intp]:
     held = index >= 0
     held[held] &= dates[held] < period_end(times[index[held]], product.definition.cadence)
     return np.where(held, index, -1)
+
+
+def goes_round(grid: Grid) -> bool:
+    """Return whether a grid goes once round the world, so that its last column meets its first."""
+    return grid.is_geographic and grid.width == round(360 * grid.nx)
+
+
+def nearest(
+    source: Grid, grid: Grid, rows: slice, columns: slice
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the source pixel that holds the centre of each pixel of a window of another grid.
+
+    Returns
+    -------
+    row, column : int arrays that broadcast to (rows, columns)
+        -1 beyond the source grid.
+    """
+    xs, ys = grid.xs(columns.start, columns.stop), grid.ys(rows.start, rows.stop)
+    if source.crs == grid.crs:
+        column, row = source.pixels(xs[None, :], ys[:, None])
+    else:
+        column, row = source.pixels(*_transformer(grid.crs, source.crs).transform(*np.meshgrid(xs, ys)))
+        lost = ~(np.isfinite(column) & np.isfinite(row))  # no place of the other coordinate system
+        column[lost] = row[lost] = -1
+    # a hair's breadth east and south: a centre on another grid's pixel edge must not hang on rounding
+    column, row = np.floor(column + HAIR), np.floor(row + HAIR)
+    width = source.width
+    if goes_round(source):  # within half a pixel of 180 degrees east: the first column of the world
+        column %= width
+    row[(row < 0) | (row >= source.height)] = -1
+    column[(column < 0) | (column >= width)] = -1
+    return row.astype(np.intp), column.astype(np.intp)
+
+
+@lru_cache(32)  # making one takes as long as moving 100,000 points
+def _transformer(one: str, other: str) -> Transformer:
+    return Transformer.from_crs(one, other, always_xy=True)
 
 
 def sample(
@@ -50,21 +89,12 @@ def sample(
     which : (t,) int
         Which of them holds for each date.
     """
-    xs, ys = grid.xs(columns.start, columns.stop), grid.ys(rows.start, rows.stop)
-    other = product.grid
-    if other.crs == grid.crs:
-        column = np.broadcast_to(other.pixels(xs, other.y0 + 0 * xs)[0], (len(ys), len(xs)))
-        row = np.broadcast_to(other.pixels(other.x0 + 0 * ys, ys)[1][:, None], (len(ys), len(xs)))
-    else:
-        transformer = Transformer.from_crs(grid.crs, other.crs, always_xy=True)
-        column, row = other.pixels(*transformer.transform(*np.meshgrid(xs, ys)))
-    # a hair's breadth east and south: a centre on another grid's pixel edge must not hang on rounding
-    column, row = np.floor(column + 1e-6).astype(int), np.floor(row + 1e-6).astype(int)
-    inside = (column >= 0) & (column < other.width) & (row >= 0) & (row < other.height)
+    row, column = np.broadcast_arrays(*nearest(product.grid, grid, rows, columns))
+    inside = (row >= 0) & (column >= 0)
     unwritten = product.variables[variable].unwritten
     array = product.array(variable)
     periods, which = np.unique(dates_for(product, dates), return_inverse=True)
-    layers = np.full((len(periods), len(ys), len(xs)), unwritten, array.dtype)
+    layers = np.full((len(periods), *inside.shape), unwritten, array.dtype)
     if inside.any():
         top, left = int(row[inside].min()), int(column[inside].min())
         window = slice(top, int(row[inside].max()) + 1), slice(left, int(column[inside].max()) + 1)

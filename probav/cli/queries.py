@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     estimate = command(commands, "estimate", _estimate, "what a `stats` would read and cost")
     options.add_statistics(estimate, aoi_help=_AOI_HELP)
     load = command(commands, "load", _load, "write the pixels of an area to a file")
-    options.add_query(load, aoi_help=_AOI_HELP)
+    options.add_load(load, aoi_help=_AOI_HELP)
     for own in (products, extent, stats, estimate, load):
         add_archive(own)
     _add_output(stats, "table (.csv, .parquet) or netCDF (.nc) to write; CSV on the terminal if left out")

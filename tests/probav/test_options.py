@@ -14,12 +14,20 @@ def parse():
     return lambda *arguments: parser.parse_args(["X", *arguments])
 
 
-def test_nothing_given_means_the_engines_defaults(parse):
+@pytest.fixture
+def parse_load():
+    """Parse a line of the options of `load`."""
+    parser = options.Parser("load")
+    options.add_load(parser, aoi_help="where")
+    return lambda *arguments: parser.parse_args(["X", *arguments])
+
+
+def test_nothing_given_means_the_engines_defaults(parse, parse_load):
     assert options.statistics_arguments(parse()) == {}
-    assert options.load_arguments(parse()) == {}
+    assert options.load_arguments(parse_load()) == {}
 
 
-def test_options_become_the_engines_arguments(parse):
+def test_options_become_the_engines_arguments(parse, parse_load):
     parsed = parse(
         "--time", "2015-03/2015-10", "--mask", "clear & land", "--by", "landcover", "--variable", "NDVI",
         "--reduce", "mean, p10,,p90", "--coverage", "centre", "--weights", "area", "--engine", "spark",
@@ -28,12 +36,17 @@ def test_options_become_the_engines_arguments(parse):
         "time": "2015-03/2015-10", "mask": "clear & land", "by": "landcover", "variable": "NDVI",
         "reducers": ("mean", "p10", "p90"), "coverage": "centre", "weights": "area", "engine": "spark",
     }  # fmt: skip
-    assert options.load_arguments(parsed) == {
-        "time": "2015-03/2015-10", "mask": "clear & land", "variable": ("NDVI",),
+    loaded = parse_load(
+        "--time", "2015-03/2015-10", "--mask", "clear & land", "--variable", "NDVI, RED", "--keep-dn",
+        "--like", "OTHER", "--resampling", "mean",
+    )  # fmt: skip
+    assert options.load_arguments(loaded) == {
+        "time": "2015-03/2015-10", "mask": "clear & land", "variable": ("NDVI", "RED"), "keep_dn": True,
+        "like": "OTHER", "resampling": "mean",
     }  # fmt: skip
 
 
-def test_they_are_arguments_that_the_engine_takes(parse):
+def test_they_are_arguments_that_the_engine_takes(parse, parse_load):
     import inspect
 
     from probav.loading import load
@@ -42,7 +55,9 @@ def test_they_are_arguments_that_the_engine_takes(parse):
     parsed = parse("--time", "2015", "--mask", "m", "--by", "b", "--variable", "v", "--reduce", "max",
                    "--coverage", "touched", "--weights", "area", "--engine", "local")  # fmt: skip
     assert set(options.statistics_arguments(parsed)) <= set(inspect.signature(statistics).parameters)
-    assert set(options.load_arguments(parsed)) <= set(inspect.signature(load).parameters)
+    loaded = parse_load("--time", "2015", "--mask", "m", "--variable", "v", "--keep-dn", "--like", "p",
+                        "--resampling", "mode")  # fmt: skip
+    assert set(options.load_arguments(loaded)) <= set(inspect.signature(load).parameters)
 
 
 @pytest.mark.parametrize("box", ["-5,40,3.5,44", "-.5,40,3,44", "-5.25,-10,3,4"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from probav.options import add_load
 from probav_magics.commands.base import Command, python_call
-from probav_magics.options import AOI_HELP, Parser, add_output, add_query, load_arguments
+from probav_magics.options import AOI_HELP, Parser, add_output, load_arguments
 from probav_magics.show import show_figure, size
 
 if TYPE_CHECKING:
@@ -20,17 +21,12 @@ class _Load(Command):
     help = "Load the pixels of an area, lazily, and draw some of their dates."
 
     def add_options(self, parser: Parser) -> None:
-        add_query(parser, aoi_help=f"{AOI_HELP}; all there is if not given")
-        parser.add_argument(
-            "--keep-dn", action="store_true", help="stored numbers instead of physical values"
-        )
+        add_load(parser, aoi_help=f"{AOI_HELP}; all there is if not given")
         add_output(parser, plot=True)
 
     def run(self, options: Namespace, session: Session) -> None:
         where, text = (None, "None") if options.aoi is None else session.area(options.aoi)
         named = load_arguments(options)
-        if options.keep_dn:
-            named["keep_dn"] = True
         if options.code:
             session.say(python_call(session, options, "load", text, **named))
             return

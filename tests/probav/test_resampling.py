@@ -1,0 +1,510 @@
+"""Resampling against GDAL and against loops written out here."""
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import xarray as xr
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.warp import Resampling, reproject
+
+import probav
+from probav.errors import OutsideError, QueryError, UnknownProductError
+from probav.grid import Grid, cgls_grid, probav_grid
+from probav.resampling import Overlaps, mean, mode
+
+S10, KM = "PROBAV_L3_S10_TOC_333M", "PROBAV_L3_S10_TOC_1KM"
+COVER, RAIN, NDVI300 = "CGLS_LC100_V3", "CHIRPS_V2_DEKAD", "CGLS_NDVI300_V1"
+TRIANGLE = shapely.Polygon([(2.2, 48.71), (2.91, 49.03), (2.43, 49.41)])
+KILOMETRES = probav_grid(112)
+
+
+# --- by the rule, in loops ------------------------------------------------------------------------------
+
+
+def third(transform, n=336):
+    """Column and row, on the whole grid of n pixels a degree, of an array's first pixel."""
+    column = (transform.c + 0.5 * transform.a + 180) * n
+    row = (75 - transform.f - 0.5 * transform.e) * n
+    assert abs(column - round(column)) < 1e-6
+    assert abs(row - round(row)) < 1e-6
+    return round(column), round(row)
+
+
+def by_thirds(values, transform, rows, columns):
+    """Mean over the 300 m columns and rows 3k-1 to 3k+1 of 1 km pixels k, of what is there."""
+    first_column, first_row = third(transform)
+    out = np.full((len(values), len(rows), len(columns)), np.nan)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            found = []
+            for r in (3 * row - 1, 3 * row, 3 * row + 1):
+                for c in (3 * column - 1, 3 * column, 3 * column + 1):
+                    y, x = r - first_row, c - first_column
+                    if 0 <= y < values.shape[1] and 0 <= x < values.shape[2]:
+                        found.append(values[:, y, x])
+            stack = np.array(found) if found else np.full((1, len(values)), np.nan)
+            held = np.isfinite(stack).any(axis=0)
+            out[held, i, j] = np.nanmean(stack[:, held], axis=0)
+    return out
+
+
+def kilometre_pixels(loaded):
+    rows, columns = (75 - loaded.y.values) * 112, (loaded.x.values + 180) * 112
+    assert abs(rows - rows.round()).max() < 1e-6
+    assert abs(columns - columns.round()).max() < 1e-6
+    return rows.round().astype(int), columns.round().astype(int)
+
+
+def test_a_kilometre_is_the_columns_3k_minus_1_to_3k_plus_1(world):
+    loaded = world.archive[S10].load(time="2015-01", like=KILOMETRES, resampling="mean").NDVI
+    rows, columns = kilometre_pixels(loaded)
+    expected = by_thirds(world.physical(S10, "NDVI")[:3], world.transforms[S10], rows, columns)
+    assert loaded.shape[1:] == (100, 103)
+    np.testing.assert_allclose(loaded.values, expected, rtol=1e-6, atol=1e-7)
+    # and not the columns 3k to 3k+2
+    shifted = by_thirds(
+        world.physical(S10, "NDVI")[:3], world.transforms[S10] @ Affine.translation(-1, -1), rows, columns
+    )
+    assert np.nanmax(abs(loaded.values - shifted)) > 0.05
+
+
+def test_the_mask_is_of_the_300_m_pixels(world):
+    sm = world.arrays[S10]["SM"][:3]
+    keep = (sm % 8 == 0) & (sm // 8 % 2 == 1)
+    values = np.where(keep, world.physical(S10, "NDVI")[:3], np.nan)
+    loaded = (
+        world.archive[S10].load(time="2015-01", mask="clear & land", like=KILOMETRES, resampling="mean").NDVI
+    )
+    expected = by_thirds(values, world.transforms[S10], *kilometre_pixels(loaded))
+    assert 0 < np.isnan(expected).mean() < 0.9
+    np.testing.assert_allclose(loaded.values, expected, rtol=1e-6, atol=1e-7)
+
+
+def classes_by_thirds(codes, transform, rows, columns, n, nodata):
+    first_column, first_row = third(transform, n)
+    out = np.full((len(rows), len(columns)), nodata, codes.dtype)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            y, x = 3 * row - 1 - first_row, 3 * column - 1 - first_column
+            block = codes[max(y, 0) : max(y + 3, 0), max(x, 0) : max(x + 3, 0)]
+            found, counts = np.unique(block[block != nodata], return_counts=True)
+            if len(found):
+                out[i, j] = found[np.argmax(counts)]  # the first, hence smallest, of the most frequent
+    return out
+
+
+def test_the_most_frequent_class_and_the_smallest_of_several(world):
+    s10 = world.archive[S10]
+    loaded = world.archive[COVER].load(like=s10, resampling="mode").LC
+    assert loaded.dtype == "uint8"
+    rows = ((75 - loaded.y.values) * 336).round().astype(int)
+    columns = ((loaded.x.values + 180) * 336).round().astype(int)
+    cover = world.arrays[COVER]["LC"][0]
+    expected = classes_by_thirds(cover, world.transforms[COVER], rows, columns, 1008, 255)
+    np.testing.assert_array_equal(loaded.values[0], expected)
+    assert (expected == 255).any()
+
+
+# --- against GDAL ---------------------------------------------------------------------------------------
+
+
+def by_gdal(layers, source, nodata, loaded, method):
+    height, width = loaded.shape[1:]
+    dx, dy = float(loaded.x[1] - loaded.x[0]), float(loaded.y[1] - loaded.y[0])
+    target = Affine(dx, 0, float(loaded.x[0]) - dx / 2, 0, dy, float(loaded.y[0]) - dy / 2)
+    out = np.full((len(layers), height, width), nodata, layers.dtype)
+    for layer, place in zip(layers, out, strict=True):
+        reproject(
+            layer, place, src_transform=source, src_crs="EPSG:4326", dst_transform=target,
+            dst_crs="EPSG:4326", src_nodata=nodata, dst_nodata=nodata, resampling=method, tolerance=0,
+        )  # fmt: skip
+    return out
+
+
+@pytest.mark.parametrize(
+    "like", [RAIN, KILOMETRES, Grid(2.1, 49.4, 70, 45, 50, 30)], ids=["rain", "km", "any"]
+)
+def test_a_mean_is_gdals_average(world, like):
+    loaded = world.archive[S10].load(time="2015-02", like=like, resampling="mean").NDVI
+    values = world.physical(S10, "NDVI")[3:6]
+    expected = by_gdal(values, world.transforms[S10], np.nan, loaded, Resampling.average)
+    inner = np.s_[:, 1:-1, 1:-1]  # at the edges GDAL leaves out what is covered by less than half
+    assert np.isfinite(loaded.values[inner]).mean() > 0.9
+    np.testing.assert_allclose(loaded.values[inner], expected[inner], rtol=2e-6, atol=2e-6)
+
+
+def test_a_mode_is_gdals_mode_where_one_class_leads(world):
+    loaded = world.archive[COVER].load(like=KILOMETRES, resampling="mode").LC
+    cover = world.arrays[COVER]["LC"][0]
+    rows, columns = kilometre_pixels(loaded)
+    first_column, first_row = third(world.transforms[COVER], 1008)
+    # in whole pixels, so that GDAL has nothing to round: 1 km is 100 m columns 9k-4 to 9k+4
+    left, top = 9 * columns[0] - 4 - first_column, 9 * rows[0] - 4 - first_row
+    expected = np.full(loaded.shape[1:], 255, "uint8")
+    reproject(
+        cover, expected, src_transform=Affine(1, 0, 1000, 0, -1, 1000), src_crs="EPSG:3857",
+        dst_transform=Affine(9, 0, 1000 + left, 0, -9, 1000 - top), dst_crs="EPSG:3857", src_nodata=255,
+        dst_nodata=255, resampling=Resampling.mode, tolerance=0,
+    )  # fmt: skip
+    same = loaded.values[0] == expected
+    assert same.mean() > 0.99  # GDAL takes any of several that lead
+    for i, j in np.argwhere(~same):
+        y, x = top + 9 * i, left + 9 * j
+        block = cover[max(y, 0) : y + 9, max(x, 0) : x + 9]
+        found, counts = np.unique(block[block != 255], return_counts=True)
+        assert (counts == counts.max()).sum() > 1
+        assert loaded.values[0, i, j] == found[np.argmax(counts)]
+
+
+def test_nearest_is_gdals(world):
+    loaded = world.archive[NDVI300].load(like=RAIN, keep_dn=True).NDVI
+    layers = world.arrays[NDVI300]["NDVI"]
+    # GDAL's own rounding decides where a centre lies on an edge; here none does
+    expected = by_gdal(layers, world.transforms[NDVI300], 255, loaded, Resampling.nearest)
+    np.testing.assert_array_equal(loaded.values, expected)
+
+
+# --- any grids ------------------------------------------------------------------------------------------
+
+
+def overlap(a, b, c, d):
+    return max(0.0, min(b, d) - max(a, c))
+
+
+def weights(grid, other, size, count, axis):
+    """(target pixels, source pixels): share of each source pixel that each target pixel covers."""
+    out = np.zeros((count, size))
+    for k in range(count):
+        for s in range(size):
+            if axis == "x":
+                one, two = (other.x0 * grid.nx, 1 / other.nx * grid.nx), grid.x0 * grid.nx
+                low = one[0] + (k - 0.5) * one[1] - (two - 0.5)
+            else:
+                one, two = (-other.y0 * grid.ny, 1 / other.ny * grid.ny), -grid.y0 * grid.ny
+                low = one[0] + (k - 0.5) * one[1] - (two - 0.5)
+            out[k, s] = overlap(low, low + one[1], s, s + 1)
+    return out
+
+
+offsets = st.floats(-2, 2, allow_nan=False).map(lambda value: round(value, 6))
+densities = st.one_of(st.integers(1, 9), st.floats(0.3, 9).map(lambda value: round(value, 6)))
+grids = st.builds(Grid, offsets, offsets, densities, densities, st.integers(1, 12), st.integers(1, 12))
+
+
+@settings(max_examples=150)
+@given(grids, grids, st.integers(0, 2**32 - 1))
+def test_a_mean_of_any_grid_is_the_sum_of_covered_shares(source, target, seed):
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 251, (2, source.height, source.width)).astype(float)
+    values[random.random(values.shape) < 0.3] = np.nan
+    overlaps = Overlaps(source, target)
+    rows, columns = slice(0, target.height), slice(0, target.width)
+    window = overlaps.window(rows, columns)
+    found = mean(values[:, *window], window, overlaps, rows, columns)
+    down = weights(source, target, source.height, target.height, "y")
+    across = weights(source, target, source.width, target.width, "x")
+    held = np.isfinite(values)
+    total = np.einsum("ir,trc,jc->tij", down, np.where(held, values, 0), across)
+    weight = np.einsum("ir,trc,jc->tij", down, held.astype(float), across)
+    clear = weight > 1e-5  # below that, steps of 2**-24 of a pixel show
+    np.testing.assert_allclose(found[clear], total[clear] / weight[clear], rtol=0, atol=1e-2)
+    firm = weight > 0.05
+    np.testing.assert_allclose(found[firm], total[firm] / weight[firm], rtol=0, atol=2e-3)
+    assert np.isnan(found[weight == 0]).mean() > 0.99 if (weight == 0).any() else True
+    inside = found[np.isfinite(found)]
+    assert ((inside >= 0) & (inside <= 250)).all()
+
+
+@settings(max_examples=150)
+@given(grids, grids, st.integers(0, 2**32 - 1))
+def test_a_mode_of_any_grid_covers_most(source, target, seed):
+    random = np.random.default_rng(seed)
+    codes = random.integers(-1, 4, (1, source.height, source.width))
+    overlaps = Overlaps(source, target)
+    rows, columns = slice(0, target.height), slice(0, target.width)
+    window = overlaps.window(rows, columns)
+    found = mode(codes[:, *window], 4, window, overlaps, rows, columns)[0]
+    down = weights(source, target, source.height, target.height, "y")
+    across = weights(source, target, source.width, target.width, "x")
+    covered = np.stack([down @ (codes[0] == code) @ across.T for code in range(4)])
+    most = covered.max(axis=0)
+    assert (found[most > 1e-5] >= 0).all()
+    taken = np.take_along_axis(covered, np.maximum(found, 0)[None], 0)[0]
+    assert (taken >= most - 1e-5).all()
+
+
+@settings(max_examples=60)
+@given(grids, grids, st.data())
+def test_pixels_do_not_depend_on_how_they_are_cut(source, target, data):
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    values = random.normal(size=(1, source.height, source.width))
+    codes = random.integers(-1, 4, values.shape)
+    overlaps = Overlaps(source, target)
+
+    def cut(rows, columns):
+        window = overlaps.window(rows, columns)
+        one = mean(values[:, *window], window, overlaps, rows, columns)
+        return np.concatenate([one, mode(codes[:, *window], 4, window, overlaps, rows, columns)])
+
+    whole = cut(slice(0, target.height), slice(0, target.width))
+    row = data.draw(st.integers(0, target.height - 1))
+    column = data.draw(st.integers(0, target.width - 1))
+    rows = slice(row, data.draw(st.integers(row + 1, target.height)))
+    columns = slice(column, data.draw(st.integers(column + 1, target.width)))
+    np.testing.assert_array_equal(cut(rows, columns), whole[:, rows, columns])
+
+
+@given(
+    st.integers(0, 40000), st.integers(0, 15000), st.integers(1, 40), st.sampled_from([112, 336]),
+    st.sampled_from([probav_grid, cgls_grid]), st.sampled_from([probav_grid, cgls_grid]),
+)  # fmt: skip
+def test_on_the_lattices_of_probav_only_whole_pixels_count(column, row, size, n, of, onto):
+    source, target = of(3 * n), onto(n)
+    overlaps = Overlaps(source, target)
+    y, x = overlaps.edges(slice(row, row + size), slice(column, column + size))
+    one = 1 << overlaps.bits
+    shift = (source.y0 - target.y0) * 3 * n
+    assert (x == (3 * np.arange(column, column + size + 1) - 1) * one).all()
+    assert (y == (3 * np.arange(row, row + size + 1) - 1 + shift) * one).all()
+
+
+def test_very_coarse_pixels_leave_63_bits():
+    overlaps = Overlaps(probav_grid(1008), Grid(-175, 70, 0.1, 0.1, 36, 14))
+    window = overlaps.window(slice(0, 1), slice(0, 1))
+    pixels = math.prod(item.stop - item.start for item in window)
+    assert pixels > 1e8
+    assert pixels << 2 * overlaps.bits < 2**63
+
+
+# --- the seams ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """The corners of four tiles of 300 m and one 1 km pixel grid: west and east of 0, and of 180 degrees."""
+    folder = tmp_path_factory.mktemp("tiles")
+    random = np.random.default_rng(7)
+    arrays = {}
+    for tile, west in (("X17Y02", -10), ("X18Y02", 0), ("X00Y02", -180), ("X35Y02", 170)):
+        ndvi = random.integers(0, 251, (3360, 3360)).astype("uint8")
+        ndvi[60:] = 255
+        ndvi[:, 40:-40] = 255
+        arrays[tile] = ndvi
+        transform = Affine(1 / 336, 0, west - 0.5 / 336, 0, -1 / 336, 55 + 0.5 / 336)
+        path = folder / f"PROBAV_S10_TOC_{tile}_20150101_333M_V101_NDVI.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", dtype="uint8", count=1, height=3360, width=3360, crs="EPSG:4326",
+            transform=transform, nodata=255, compress="deflate",
+        ) as file:  # fmt: skip
+            file.write(ndvi, 1)
+    url = str(folder / "archive")
+    assert not probav.ingest(url, folder).rejected
+    return probav.open_archive(url)[S10], arrays
+
+
+def means(*blocks):
+    """Mean of 3 x 3 blocks, rows from the tile's first row on, whose k=0 lacks the row above."""
+    joined = np.concatenate(blocks, axis=1)
+    values = np.where(joined == 255, np.nan, joined / 250 - 0.08)
+    return np.array([
+        [np.nanmean(values[max(0, 3 * row - 1) : 3 * row + 2, 3 * k : 3 * k + 3]) for k in range(10)]
+        for row in range(10)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("area", "west", "east"),
+    [((0.0, 54.92, 0.08, 55.0), "X17Y02", "X18Y02"), ((-180.0, 54.92, -179.92, 55.0), "X35Y02", "X00Y02")],
+    ids=["0", "180"],
+)
+def test_the_first_column_of_a_tile_needs_the_last_one_of_its_neighbour(tiles, area, west, east):
+    product, arrays = tiles
+    loaded = product.load(area, like=KILOMETRES, resampling="mean", clip=False).NDVI
+    assert float(loaded.x[0]) == area[0]
+    expected = means(arrays[west][:60, -1:], arrays[east][:60, :29])
+    np.testing.assert_allclose(loaded.values[0], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_where_the_neighbour_is_not_held_the_mean_is_of_what_is_there(world, tmp_path):
+    """The world's 300 m window is cut so that its first column is a 1 km pixel's middle one."""
+    loaded = world.archive[S10].load(time="2015-01-01", like=KILOMETRES, resampling="mean").NDVI
+    rows, columns = kilometre_pixels(loaded)
+    first_column, first_row = third(world.transforms[S10])
+    # of the pixels at the edges those are given whose centre is held
+    assert columns[0] == math.ceil(first_column / 3)
+    assert rows[0] == math.ceil(first_row / 3)
+    assert columns[-1] == (first_column + 309) // 3
+    edge = by_thirds(world.physical(S10, "NDVI")[:1], world.transforms[S10], rows[-1:], columns)
+    np.testing.assert_allclose(loaded.values[:, -1:], edge, rtol=1e-6, atol=1e-7)
+
+
+# --- as a dataset ---------------------------------------------------------------------------------------
+
+
+def test_the_pixels_are_those_of_the_other_product_and_clipped_to_the_area(world):
+    s10, rain = world.archive[S10], world.archive[RAIN]
+    loaded = s10.load(TRIANGLE, "2015-03", like=RAIN, resampling="mean")
+    own = rain.load(TRIANGLE, "2015-03")
+    for name in ("x", "y", "time"):
+        np.testing.assert_array_equal(loaded[name], own[name])  # to the last bit: they align
+    both = xr.merge([loaded, own], compat="override", join="exact", combine_attrs="drop")
+    assert set(both.data_vars) == {"NDVI", "RAINFALL"}
+    whole = s10.load(TRIANGLE, "2015-03", like=rain, resampling="mean", clip=False)
+    inside = np.isfinite(loaded.NDVI.values)
+    assert 0.2 < inside.mean() < 0.9
+    np.testing.assert_array_equal(loaded.NDVI.values[inside], whole.NDVI.values[inside])
+
+
+def test_the_name_a_product_and_its_grid_are_the_same_place(world):
+    s10 = world.archive[S10]
+    named, held, grid = (
+        s10.load(TRIANGLE, "2015-03-01", like=like, resampling="mean").NDVI.values
+        for like in (RAIN.lower(), world.archive[RAIN], world.archive[RAIN].grid)
+    )
+    np.testing.assert_array_equal(named, held)
+    np.testing.assert_array_equal(named, grid)
+
+
+@pytest.mark.parametrize("method", ["nearest", "mean"])
+def test_a_product_on_its_own_grid_is_itself(world, method):
+    s10 = world.archive[S10]
+    plain = s10.load(TRIANGLE, "2015-03", "clear")
+    same = s10.load(TRIANGLE, "2015-03", "clear", like=s10, resampling=method)
+    np.testing.assert_array_equal(plain.NDVI.values, same.NDVI.values)
+    for name in ("x", "y"):
+        np.testing.assert_array_equal(plain[name], same[name])
+
+
+def test_a_finer_grid_gets_the_mean_of_what_each_of_its_pixels_covers(world):
+    fine = Grid(2.3, 49.2, 1000, 1000, 50, 40)
+    loaded = world.archive[RAIN].load(time="2015-01-01", like=fine, resampling="mean").RAINFALL
+    values = world.physical(RAIN, "RAINFALL")[:1]
+    expected = by_gdal(values, world.transforms[RAIN], np.nan, loaded, Resampling.average)
+    np.testing.assert_allclose(loaded.values, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "variable"), [("nearest", ["NDVI", "SM"]), ("mean", ["NDVI", "RED"])])
+def test_chunks_change_nothing(world, method, variable, monkeypatch):
+    s10 = world.archive[S10]
+    options = {"mask": "clear & landcover != 80", "variable": variable, "like": RAIN, "resampling": method}
+    whole = s10.load(TRIANGLE, "2015-02/2015-03", **options).compute()
+    pieces = s10.load(TRIANGLE, "2015-02/2015-03", **options)
+    for name in variable:
+        for time in range(0, pieces.sizes["time"], 4):
+            for y in range(0, pieces.sizes["y"], 5):
+                for x in range(0, pieces.sizes["x"], 3):
+                    at = {"time": slice(time, time + 4), "y": slice(y, y + 5), "x": slice(x, x + 3)}
+                    np.testing.assert_array_equal(pieces[name].isel(at).values, whole[name].isel(at).values)
+    monkeypatch.setattr("probav.loading._VALUES", 5000)  # cut where memory would end
+    again = s10.load(TRIANGLE, "2015-02/2015-03", **options).compute()
+    xr.testing.assert_identical(again, whole)
+    pytest.importorskip("dask")
+    chunked = s10.load(TRIANGLE, "2015-02/2015-03", chunks={"time": 2, "y": 4, "x": 5}, **options)
+    assert chunked[variable[0]].chunks is not None
+    xr.testing.assert_identical(chunked.compute(), whole)
+
+
+def test_chunks_of_classes_change_nothing(world, monkeypatch):
+    cover = world.archive[COVER]
+    whole = cover.load(TRIANGLE, like=RAIN, resampling="mode").LC.values
+    monkeypatch.setattr("probav.loading._VALUES", 3000)
+    np.testing.assert_array_equal(cover.load(TRIANGLE, like=RAIN, resampling="mode").LC.values, whole)
+
+
+def test_stored_numbers_keep_their_type(world):
+    s10 = world.archive[S10]
+    loaded = s10.load(
+        time="2015-01", like=KILOMETRES, resampling="mean", keep_dn=True, variable=["NDVI", "RED"]
+    )
+    for name, nodata, scale, offset in (("NDVI", 255, 0.004, -0.08), ("RED", -1, 1 / 2000, 0)):
+        found = loaded[name]
+        assert found.dtype == world.arrays[S10][name].dtype
+        exact = by_thirds(world.physical(S10, name)[:3], world.transforms[S10], *kilometre_pixels(loaded))
+        expected = (exact - offset) / scale
+        held = found.values != nodata
+        np.testing.assert_array_equal(held, np.isfinite(expected))
+        assert abs(found.values[held] - expected[held]).max() <= 0.5 + 1e-6
+        assert found.attrs["scale_factor"] == scale
+
+
+def test_nothing_is_read_before_it_is_asked_for(world, tmp_path):
+    url = world.copy(tmp_path)
+    loaded = probav.open_archive(url)[S10].load(TRIANGLE, mask="clear", like=RAIN, resampling="mean")
+    shutil.move(Path(url) / "chunks", tmp_path / "aside")
+    assert loaded.NDVI.shape[0] == 14
+    shutil.move(tmp_path / "aside", Path(url) / "chunks")
+    assert np.isfinite(loaded.NDVI.isel(time=3).values).any()
+
+
+def test_another_coordinate_system_gets_the_pixel_that_holds_each_centre(world):
+    from pyproj import Transformer
+
+    x0, y0 = Transformer.from_crs("EPSG:4326", "EPSG:3035", always_xy=True).transform(2.3, 49.3)
+    grid = Grid(x0, y0, 1 / 500, 1 / 500, 60, 50, "EPSG:3035")
+    loaded = world.archive[S10].load(time="2015-01-01", like=grid, keep_dn=True).NDVI
+    lon, lat = Transformer.from_crs("EPSG:3035", "EPSG:4326", always_xy=True).transform(
+        *np.meshgrid(loaded.x.values, loaded.y.values)
+    )
+    column, row = (np.floor(item).astype(int) for item in ~world.transforms[S10] @ (lon, lat))
+    inside = (row >= 0) & (row < 300) & (column >= 0) & (column < 310)
+    assert inside.any()
+    expected = np.where(
+        inside, world.arrays[S10]["NDVI"][0][np.clip(row, 0, 299), np.clip(column, 0, 309)], 255
+    )
+    np.testing.assert_array_equal(loaded.values[0], expected)
+    area = world.archive[S10].load((2.35, 49.1, 2.4, 49.2), "2015-01-01", like=grid, keep_dn=True).NDVI
+    assert 0 < area.size < loaded.size / 4
+    same = loaded.sel(x=area.x, y=area.y).values
+    inside = area.values != 255  # the area's edges are curves here
+    assert inside.mean() > 0.8
+    np.testing.assert_array_equal(area.values[inside], same[inside])
+
+
+def test_attributes_say_how_and_from_where(world):
+    loaded = world.archive[S10].load(TRIANGLE, "2015-03", like=RAIN, resampling="mean")
+    assert (loaded.attrs["resampling"], loaded.attrs["like"]) == ("mean", RAIN)
+    assert "336 x 336 pixels a unit" in loaded.attrs["source_grid"]
+    assert "area: mean" in loaded.NDVI.attrs["cell_methods"]
+    assert '"resampling": "mean"' in loaded.attrs["query"]
+    assert "resampling" not in world.archive[S10].load(TRIANGLE, "2015-03").attrs
+    cover = world.archive[COVER].load(like=RAIN, resampling="mode")
+    assert cover.LC.attrs["cell_methods"] == "area: mode"
+
+
+@pytest.mark.parametrize(
+    ("product", "options", "words"),
+    [
+        (COVER, {"like": RAIN, "resampling": "mean"}, "LC of CGLS_LC100_V3 is made of classes"),
+        (S10, {"like": RAIN, "resampling": "mean", "variable": "SM"}, "with resampling='mode' or 'nearest'"),
+        (S10, {"like": RAIN, "resampling": "mode"}, "is a quantity: a mode of it has no meaning"),
+        (S10, {"like": RAIN, "resampling": "meen"}, "no resampling 'meen'. Did you mean 'mean'"),
+        (S10, {"resampling": "mean"}, "needs like="),
+        (S10, {"like": 5}, "expected a product"),
+        (
+            S10,
+            {"like": Grid(0, 0, 0.01, 0.01, 9, 9, "EPSG:3035"), "resampling": "mean"},
+            "needs both grids in one coordinate system, found EPSG:4326 and EPSG:3035; use",
+        ),
+    ],
+)
+def test_what_has_no_meaning_is_said(world, product, options, words):
+    with pytest.raises(QueryError) as caught:
+        world.archive[product].load(**options)
+    assert words in str(caught.value)
+
+
+def test_names_and_places_that_are_not_there(world):
+    s10 = world.archive[S10]
+    with pytest.raises(UnknownProductError, match="Did you mean 'CHIRPS_V2_DEKAD'"):
+        s10.load(like="CHIRPS_V2_DEKADE")
+    with pytest.raises(OutsideError, match="is centred on what is held"):
+        s10.load(like=Grid(20, 20, 10, 10, 5, 5))
+    with pytest.raises(OutsideError, match="lies outside"):
+        s10.load((20, 20, 21, 21), like=RAIN)
