@@ -53,8 +53,8 @@ def mend(
     """Mend what is invalid.
 
     Polygons become what their rings go round at all (the nonzero rule): crossings split them, overlapping
-    parts are joined, holes outside go, spikes vanish. Collections of several kinds keep the one of most
-    dimensions.
+    parts are joined, spikes vanish. A hole wholly outside becomes a part (a MultiPolygon written as a Polygon
+    has such). Collections of several kinds keep the one of most dimensions.
 
     Raises
     ------
@@ -168,6 +168,7 @@ def _mended(shape: BaseGeometry) -> BaseGeometry | None:
         whole = _collected(parts) if len(parts) > 1 else parts[0]
         parts = _all_parts(shapely.make_valid(whole, method="structure", keep_collapsed=False))
         parts = parts[shapely.get_dimensions(parts) == dimension]
+        parts = _all_parts(shapely.union_all(parts))  # GEOS 3.14 leaves loops with a common edge apart
     if not len(parts):
         return None
     return parts[0] if len(parts) == 1 else _collected(parts)
