@@ -1,21 +1,25 @@
-"""Partial results added up, and reduced when all are there."""
+"""Partial results added up, and reduced as soon as all of a zone is there."""
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+import threading
+from dataclasses import dataclass
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.coverage import ONE
 from probav.errors import BudgetError
-from probav.histogram import BINS, MASKED_BIN, NODATA_BIN, Partial
-from probav.reducers import reduce
+from probav.fractions import ONE
+from probav.histogram import BINS, Partial
+from probav.reducers import Plan, reduce_bins, reduce_one
 
-_SLAB = 32  # groups reduced at once
+FIRST = ("valid", "masked", "nodata")
+"""The first columns of a table of results; the reducers of the plan follow."""
+
 _CELL_BYTES = 5 * 8
-Series = NDArray[np.float64]
 
 
 def memory_budget() -> int:
@@ -24,122 +28,289 @@ def memory_budget() -> int:
     return int(given) if given.isdigit() and int(given) > 0 else 1 << 30
 
 
-class Accumulator:
-    """Sums partial results of a query with `times` dates.
+@dataclass(frozen=True)
+class Scale:
+    """How the bins or stored numbers of a variable become physical values.
 
-    Adding is exact (integers only, with carries), so that the order of the partial results doesn't matter.
+    Attributes
+    ----------
+    values : (b,) float64 or None
+        Physical value of each bin; None for variables with more than 8 bits.
+    scale, offset : float
+        Of stored numbers.
     """
 
-    def __init__(self, times: int, values: NDArray[np.float64] | None) -> None:
-        self._times = times
-        self._values = values  # physical value of each bin; None where bins differ from task to task
-        self._whole: dict[int, NDArray[np.int64]] = {}
-        self._parts: dict[int, NDArray[np.int64]] = {}
-        self._cells: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]] = []
-        self._cell_bytes = 0
+    values: NDArray[np.float64] | None
+    scale: float
+    offset: float
 
-    @property
-    def groups(self) -> list[int]:
-        """The groups that have occurred, in order."""
-        return sorted(self._whole)
 
-    def add(self, partial: Partial) -> None:
+@dataclass(frozen=True)
+class Reduced:
+    """Final numbers of some groups.
+
+    Attributes
+    ----------
+    variable : int
+    groups : (g,) int64
+    positions : (t,) int64
+    table : (t, g, 3 + reducers [+ bins]) float64
+        The columns `FIRST`, the reducers of the plan, and the histogram where it is asked for.
+    """
+
+    variable: int
+    groups: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    table: NDArray[np.float64]
+
+
+class Reducer:
+    """Reduces histograms to tables, the same way wherever that is.
+
+    Parameters
+    ----------
+    plan : Plan
+    scales : list of Scale
+        One a variable.
+    histogram : bool
+        Whether the histogram itself is asked for.
+    """
+
+    def __init__(self, plan: Plan, scales: list[Scale], histogram: bool = False) -> None:
+        self.plan, self.scales, self.histogram = plan, scales, histogram
+
+    def columns(self, variable: int) -> int:
+        """How many columns a table has."""
+        values = self.scales[variable].values
+        bins = len(values) if self.histogram and values is not None else 0
+        return len(FIRST) + len(self.plan.kinds) + bins
+
+    def partial(self, partial: Partial, chosen: NDArray[np.intp]) -> Reduced:
+        """Reduce groups of a partial result that are all there."""
+        table = np.empty((len(partial.positions), len(chosen), self.columns(partial.variable)))
+        scale, plan = self.scales[partial.variable], self.plan
+        if partial.is_wide:
+            _reduce_wide(
+                partial.ends, partial.values, partial.weights, partial.others, chosen, len(partial.groups),
+                scale.scale, scale.offset, plan.kinds, plan.parameters, table,
+            )  # fmt: skip
+        else:
+            assert scale.values is not None
+            _reduce_partial(
+                partial.whole, partial.ends, partial.values, partial.weights, chosen, scale.values, plan.kinds,
+                plan.parameters, table,
+            )  # fmt: skip
+        return Reduced(partial.variable, partial.groups[chosen], partial.positions, table)
+
+    def slots(self, variable: int, whole: Any, parts: Any, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Reduce slots of an accumulator to (slots, times, columns)."""
+        values = self.scales[variable].values
+        assert values is not None
+        table = np.empty((len(chosen), whole.shape[1], self.columns(variable)))
+        _reduce_slots(whole, parts, chosen, values, self.plan.kinds, self.plan.parameters, table)
+        return table
+
+    def cells(
+        self, variable: int, values: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Reduce the distinct stored numbers of one group and date, ascending."""
+        scale = self.scales[variable]
+        out = np.empty(len(self.plan.kinds))
+        physical = values * scale.scale + scale.offset
+        if scale.scale < 0:
+            physical, weights = physical[::-1], weights[::-1]
+        reduce_one(physical, weights, self.plan.kinds, self.plan.parameters, out)
+        return out
+
+
+class Accumulator:
+    """Sums partial results; reduces the groups of a zone when its last task is done.
+
+    Adding is exact (integers only, with carries), so that the order of the partial results doesn't matter.
+    Threads may share one.
+
+    Parameters
+    ----------
+    positions : (t,) int64
+        The results in time that come, ascending.
+    reducer : Reducer
+    tasks : (zones,) int64
+        Number of tasks each zone has pixels in.
+    classes : int
+        Groups are zone * classes + class.
+    """
+
+    def __init__(
+        self, positions: NDArray[np.int64], reducer: Reducer, tasks: NDArray[np.int64], classes: int
+    ) -> None:
+        self._reducer, self._classes = reducer, classes
+        self._left = tasks.copy()
+        self._lock = threading.Lock()
+        self._pools = [
+            _Wide(positions, reducer, number) if scale.values is None else _Bins(positions, reducer, number)
+            for number, scale in enumerate(reducer.scales)
+        ]
+        self.done: list[Reduced] = []
+
+    def add(self, partial: Partial, complete: NDArray[np.bool_]) -> None:
         """Add a partial result.
+
+        Parameters
+        ----------
+        partial : Partial
+        complete : (g,) bool
+            Groups of which nothing else will come for these dates: they are reduced at once.
 
         Raises
         ------
         BudgetError
             If the distinct values of a variable with more than 8 bits outgrow the memory budget.
         """
-        width = partial.whole.shape[-1]
-        for index, group in enumerate(partial.groups.tolist()):
-            if group not in self._whole:
-                self._whole[group] = np.zeros((self._times, BINS), np.int64)
-                self._parts[group] = np.zeros((self._times, BINS), np.int64)
-            whole, parts = partial.whole[:, index], partial.parts[:, index]
-            if partial.values is not None:  # only the last two bins are common to all tasks
-                whole, parts = whole[:, width - 2 :], parts[:, width - 2 :]
-            bins = slice(0, BINS) if partial.values is None else slice(NODATA_BIN, MASKED_BIN + 1)
-            summed = self._parts[group][partial.positions, bins] + parts
-            self._parts[group][partial.positions, bins] = summed % ONE
-            self._whole[group][partial.positions, bins] += whole + summed // ONE
-        if partial.values is not None:
-            self._keep_cells(partial)
+        if complete.any():
+            self.take(self._reducer.partial(partial, np.flatnonzero(complete)))
+        if not complete.all():
+            with self._lock:
+                self._pools[partial.variable].add(partial, np.flatnonzero(~complete))
 
-    def _keep_cells(self, partial: Partial) -> None:
-        assert partial.values is not None
-        whole, parts = partial.whole[..., :-2], partial.parts[..., :-2]
-        date, group, value = np.nonzero(whole | parts)
-        counts = whole[date, group, value], parts[date, group, value]
-        key = np.column_stack([partial.groups[group], partial.positions[date], *counts])
-        self._cells.append((key[:, :2], partial.values[value], key[:, 2:]))
-        self._cell_bytes += len(key) * _CELL_BYTES
-        if self._cell_bytes > memory_budget():
+    def take(self, reduced: Reduced) -> None:
+        """Take final numbers over."""
+        self.done.append(reduced)
+
+    def finish(self, zones: NDArray[np.int64]) -> None:
+        """Note that a task is done which had pixels of these zones."""
+        with self._lock:
+            self._left[zones] -= 1
+            ready = zones[self._left[zones] == 0]
+            if len(ready):
+                for pool in self._pools:
+                    self.done.extend(pool.release(ready, self._classes))
+
+
+class _Bins:
+    """Histograms of an 8-bit variable: one slot a group, used again when its zone is done."""
+
+    def __init__(self, positions: NDArray[np.int64], reducer: Reducer, variable: int) -> None:
+        self._positions, self._reducer, self._variable = positions, reducer, variable
+        self._times = len(positions)
+        self._slots: dict[int, int] = {}
+        self._free: list[int] = []
+        self._whole = np.zeros((0, len(positions), BINS), np.int64)
+        self._parts = np.zeros((0, len(positions), BINS), np.int64)
+
+    def add(self, partial: Partial, chosen: NDArray[np.intp]) -> None:
+        groups = partial.groups[chosen].tolist()
+        new = [group for group in groups if group not in self._slots]
+        if len(new) > len(self._free):
+            self._grow(len(new) - len(self._free))
+        for group in new:
+            self._slots[group] = self._free.pop()
+        slots = np.array([self._slots[group] for group in groups], np.int64)
+        _add(
+            partial.whole, partial.ends, partial.values, partial.weights,
+            np.searchsorted(self._positions, partial.positions), chosen, slots,
+            self._whole, self._parts,
+        )  # fmt: skip
+
+    def _grow(self, by: int) -> None:
+        held = len(self._whole)
+        room = max(held * 4, held + by, 64)  # pages that are not used cost nothing
+        shape = (room, self._times, BINS)
+        for name in ("_whole", "_parts"):
+            larger = np.zeros(shape, np.int64)
+            larger[:held] = getattr(self, name)
+            setattr(self, name, larger)
+        self._free += range(room - 1, held - 1, -1)
+
+    def release(self, zones: NDArray[np.int64], classes: int) -> list[Reduced]:
+        wanted = set(zones.tolist())
+        groups = [group for group in self._slots if group // classes in wanted]
+        if not groups:
+            return []
+        slots = np.array([self._slots.pop(group) for group in groups], np.intp)
+        table = self._reducer.slots(self._variable, self._whole, self._parts, slots)
+        self._whole[slots] = 0
+        self._parts[slots] = 0
+        self._free += slots.tolist()
+        return [
+            Reduced(
+                self._variable,
+                np.array(groups),
+                self._positions,
+                np.ascontiguousarray(table.swapaxes(0, 1)),
+            )
+        ]
+
+
+class _Wide:
+    """Distinct stored numbers, with their weights, of a variable with more than 8 bits."""
+
+    def __init__(self, positions: NDArray[np.int64], reducer: Reducer, variable: int) -> None:
+        self._positions, self._reducer, self._variable = positions, reducer, variable
+        self._times = len(positions)
+        self._others: dict[int, NDArray[np.int64]] = {}  # group -> (4, times), as Partial.others
+        self._cells: list[_Cells] = []
+        self._bytes = 0
+
+    def add(self, partial: Partial, chosen: NDArray[np.intp]) -> None:
+        positions = np.searchsorted(self._positions, partial.positions)
+        for index in chosen.tolist():
+            group = int(partial.groups[index])
+            if group not in self._others:
+                self._others[group] = np.zeros((4, self._times), np.int64)
+            np.add.at(self._others[group], (slice(None), positions), partial.others[:, :, index])
+        row = np.repeat(np.arange(len(partial.ends) - 1), np.diff(partial.ends))
+        index = row % len(partial.groups)
+        kept = np.isin(index, chosen)
+        key = np.column_stack([partial.groups[index], positions[row // len(partial.groups)]])[kept]
+        weights = partial.weights[kept]
+        counts = np.column_stack([weights // ONE, weights % ONE])
+        self._cells.append((key, partial.values[kept], counts))
+        self._bytes += len(key) * _CELL_BYTES
+        if self._bytes > memory_budget():
             self._cells = [_merged(self._cells)]
-            self._cell_bytes = len(self._cells[0][0]) * _CELL_BYTES
-            if self._cell_bytes > memory_budget():
+            self._bytes = len(self._cells[0][0]) * _CELL_BYTES
+            if self._bytes > memory_budget():
                 raise BudgetError(
-                    f"The query has over {self._cell_bytes // _CELL_BYTES:,} distinct values per date and "
+                    f"The query has over {self._bytes // _CELL_BYTES:,} distinct values per date and "
                     f"zone, more than fit in {memory_budget():,} bytes; ask for a shorter period or fewer "
                     "zones at a time, or set $PROBAV_MEMORY higher."
                 )
 
-    def counts(self, group: int) -> tuple[Series, Series, Series]:
-        """Weights of valid, masked and no-data pixels of a group per date."""
-        weights = self._whole[group] + self._parts[group] / ONE
-        if self._values is None:
-            valid = np.zeros(self._times)
-            for position, (_, own) in self._series().get(group, {}).items():
-                valid[position] = own.sum()
-        else:
-            valid = weights[:, : len(self._values)].sum(axis=1)
-        return valid, weights[:, MASKED_BIN], weights[:, NODATA_BIN]
-
-    def _series(self) -> dict[int, dict[int, tuple[Series, Series]]]:
-        """Values and weights per group and date, of a variable with more than 8 bits."""
-        if len(self._cells) > 1:
-            self._cells = [_merged(self._cells)]
-            self._sorted: dict[int, dict[int, tuple[Series, Series]]] | None = None
-        if getattr(self, "_sorted", None) is None:
-            series: dict[int, dict[int, tuple[Series, Series]]] = defaultdict(dict)
-            if self._cells:
-                key, values, counts = self._cells[0]
-                weights = counts[:, 0] + counts[:, 1] / ONE
-                starts = np.flatnonzero(np.any(np.diff(key, axis=0, prepend=-1), axis=1))
-                for start, stop in zip(starts, [*starts[1:], len(key)], strict=True):
-                    group, position = key[start].tolist()
-                    series[group][position] = (values[start:stop], weights[start:stop])
-            self._sorted = series
-        assert self._sorted is not None
-        return self._sorted
-
-    def reduce(self, names: tuple[str, ...], scale: float, offset: float) -> dict[int, dict[str, Series]]:
-        """Return each reducer per group: one number a date, NaN where no pixel is valid."""
-        found: dict[int, dict[str, Series]] = {}
-        if self._values is None:
-            series = self._series()
-            for group in self.groups:
-                found[group] = {name: np.full(self._times, np.nan) for name in names}
-                for position, (values, weights) in series.get(group, {}).items():
-                    for name in names:
-                        found[group][name][position] = reduce(name, values * scale + offset, weights)
-            return found
-        bins = len(self._values)
-        groups = self.groups
-        for start in range(0, len(groups), _SLAB):
-            slab = groups[start : start + _SLAB]
-            weights = np.stack([self._whole[g][:, :bins] + self._parts[g][:, :bins] / ONE for g in slab])
-            for name in names:
-                reduced = reduce(name, self._values, weights)
-                for index, group in enumerate(slab):
-                    found.setdefault(group, {})[name] = reduced[index]
-        return found
+    def release(self, zones: NDArray[np.int64], classes: int) -> list[Reduced]:
+        wanted = set(zones.tolist())
+        groups = [group for group in self._others if group // classes in wanted]
+        if not groups:
+            return []
+        key, values, counts = _merged(self._cells)
+        ours = np.isin(key[:, 0], groups)
+        self._cells = [(key[~ours], values[~ours], counts[~ours])]
+        self._bytes = int((~ours).sum()) * _CELL_BYTES
+        key, values, counts = key[ours], values[ours], counts[ours]
+        place = {group: index for index, group in enumerate(groups)}
+        table = np.full((self._times, len(groups), self._reducer.columns(self._variable)), np.nan)
+        table[:, :, 0] = 0
+        for group, index in place.items():
+            others = self._others.pop(group)
+            table[:, index, 1] = others[2] + others[3] // ONE + others[3] % ONE / ONE
+            table[:, index, 2] = others[0] + others[1] // ONE + others[1] % ONE / ONE
+        starts = np.flatnonzero(np.any(np.diff(key, axis=0, prepend=-1), axis=1))
+        for start, stop in zip(starts, [*starts[1:], len(key)], strict=True):
+            group, position = key[start].tolist()
+            whole, parts = counts[start:stop].sum(axis=0)
+            row = table[position, place[group]]
+            row[0] = whole + parts // ONE + parts % ONE / ONE
+            weights = counts[start:stop, 0] + counts[start:stop, 1] / ONE
+            row[len(FIRST) :] = self._reducer.cells(self._variable, values[start:stop], weights)
+        return [Reduced(self._variable, np.array(groups), self._positions, table)]
 
 
-def _merged(
-    cells: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+_Cells = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
+
+
+def _merged(cells: list[_Cells]) -> _Cells:
     """Sort cells by group, date and value and add those that agree in all three."""
+    if not cells:
+        return np.empty((0, 2), np.int64), np.empty(0), np.empty((0, 2), np.int64)
     key = np.concatenate([item[0] for item in cells])
     values = np.concatenate([item[1] for item in cells])
     counts = np.concatenate([item[2] for item in cells])
@@ -153,3 +324,118 @@ def _merged(
     summed[:, 0] += summed[:, 1] // ONE
     summed[:, 1] %= ONE
     return key[starts], values[starts], summed
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(
+    whole: NDArray[np.uint32],
+    ends: NDArray[np.int64],
+    bins: NDArray[np.uint8],
+    weights: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    chosen: NDArray[np.intp],
+    slots: NDArray[np.int64],
+    sums: NDArray[np.int64],
+    parts: NDArray[np.int64],
+) -> None:
+    """Add a partial result to slots: (slots, times, 256) of pixels and of parts below one pixel."""
+    groups = whole.shape[1]
+    for t in range(len(positions)):
+        for k in range(len(chosen)):
+            own, rest = sums[slots[k], positions[t]], parts[slots[k], positions[t]]
+            counts = whole[t, chosen[k]]
+            for b in range(counts.shape[0]):
+                own[b] += counts[b]
+            cell = t * groups + chosen[k]
+            for i in range(ends[cell], ends[cell + 1]):
+                summed = rest[bins[i]] + weights[i]
+                rest[bins[i]] = summed % ONE
+                own[bins[i]] += summed // ONE
+
+
+@numba.njit(cache=True, nogil=True)
+def _reduce_slots(
+    whole: NDArray[np.int64],
+    parts: NDArray[np.int64],
+    chosen: NDArray[np.intp],
+    values: NDArray[np.float64],
+    kinds: NDArray[np.int64],
+    parameters: NDArray[np.float64],
+    table: NDArray[np.float64],
+) -> None:
+    room = np.empty((2, BINS))
+    first = 3 + len(kinds)
+    for k in range(len(chosen)):
+        for t in range(whole.shape[1]):
+            counts, rest = whole[chosen[k], t], parts[chosen[k], t]
+            reduce_bins(counts, rest, values, kinds, parameters, room, table[k, t, :first])
+            for b in range(first, table.shape[2]):
+                table[k, t, b] = counts[b - first] + rest[b - first] / ONE
+
+
+@numba.njit(cache=True, nogil=True)
+def _reduce_partial(
+    whole: NDArray[np.uint32],
+    ends: NDArray[np.int64],
+    bins: NDArray[np.uint8],
+    weights: NDArray[np.int64],
+    chosen: NDArray[np.intp],
+    values: NDArray[np.float64],
+    kinds: NDArray[np.int64],
+    parameters: NDArray[np.float64],
+    table: NDArray[np.float64],
+) -> None:
+    room, counts, rest = np.empty((2, BINS)), np.empty(BINS, np.int64), np.empty(BINS, np.int64)
+    groups, first = whole.shape[1], 3 + len(kinds)
+    for t in range(whole.shape[0]):
+        for k in range(len(chosen)):
+            counts[:] = whole[t, chosen[k]]
+            rest[:] = 0
+            cell = t * groups + chosen[k]
+            for i in range(ends[cell], ends[cell + 1]):
+                summed = rest[bins[i]] + weights[i]
+                rest[bins[i]] = summed % ONE
+                counts[bins[i]] += summed // ONE
+            reduce_bins(counts, rest, values, kinds, parameters, room, table[t, k, :first])
+            for b in range(first, table.shape[2]):
+                table[t, k, b] = counts[b - first] + rest[b - first] / ONE
+
+
+@numba.njit(cache=True, nogil=True)
+def _reduce_wide(
+    ends: NDArray[np.int64],
+    cells: NDArray[np.float64],
+    weights: NDArray[np.int64],
+    others: NDArray[np.int64],
+    chosen: NDArray[np.intp],
+    groups: int,
+    scale: float,
+    offset: float,
+    kinds: NDArray[np.int64],
+    parameters: NDArray[np.float64],
+    table: NDArray[np.float64],
+) -> None:
+    for t in range(table.shape[0]):
+        for k in range(len(chosen)):
+            start, stop = ends[t * groups + chosen[k]], ends[t * groups + chosen[k] + 1]
+            values, shares = np.empty(stop - start), np.empty(stop - start)
+            n, pixels, rest, own, part = 0, np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+            for i in range(start, stop):
+                if i == start or cells[i] != cells[i - 1]:
+                    own, part = np.int64(0), np.int64(0)
+                    values[n] = cells[i] * scale + offset
+                    n += 1
+                own += weights[i] // ONE
+                part += weights[i] % ONE
+                shares[n - 1] = (own + part // ONE) + (part % ONE) / ONE
+                pixels += weights[i] // ONE
+                rest += weights[i] % ONE
+            row = table[t, k]
+            row[0] = (pixels + rest // ONE) + (rest % ONE) / ONE
+            for column in (1, 2):
+                full, parts = others[4 - 2 * column, t, chosen[k]], others[5 - 2 * column, t, chosen[k]]
+                row[column] = (full + parts // ONE) + (parts % ONE) / ONE
+            if scale < 0:
+                reduce_one(values[:n][::-1].copy(), shares[:n][::-1].copy(), kinds, parameters, row[3:])
+            else:
+                reduce_one(values[:n], shares[:n], kinds, parameters, row[3:])

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # geopandas and xarray take a second to import: only where th
 
     from probav.catalogue import Catalogue
     from probav.combination import CombinedProduct, Prefer
-    from probav.query import Estimate
+    from probav.estimation import Estimate
     from probav.verification import VerifyReport
 
 Progress = Callable[[int, int, int], None]
@@ -64,6 +64,7 @@ class Product:
         group: Any = store.root[name]
         self.group = group
         self.definition: ProductDefinition = storage.stored_definition(group)
+        self._arrays: dict[str, Any] = {}
 
     @property
     def title(self) -> str:
@@ -91,7 +92,7 @@ class Product:
         """Index on the stored time axis of each of `times`: late arrivals are stored at the end."""
         return np.argsort(self._stored_times, kind="stable")
 
-    @property
+    @cached_property
     def times(self) -> np.ndarray[Any, np.dtype[np.datetime64]]:
         """The dates the archive holds, sorted: first day of each period (datetime64[D])."""
         times: np.ndarray[Any, np.dtype[np.datetime64]] = self._stored_times[self.positions]
@@ -99,7 +100,9 @@ class Product:
 
     def array(self, variable: str) -> Any:
         """Return the Zarr array of a variable: (time, y, x) of DNs, times in stored order."""
-        return self.group[variable]
+        if variable not in self._arrays:
+            self._arrays[variable] = self.group[variable]
+        return self._arrays[variable]
 
     @cached_property
     def _windows(self) -> list[dict[str, Any]]:
@@ -201,6 +204,7 @@ class Archive:
 
     def __init__(self, store: storage.Store) -> None:
         self.store = store
+        self._products: dict[str, Product] = {}
 
     @property
     def url(self) -> str:
@@ -303,7 +307,9 @@ class Archive:
     def __getitem__(self, name: str) -> Product:
         for known in self.ids:
             if known.casefold() == str(name).casefold():
-                return Product(self.store, known)
+                if known not in self._products:
+                    self._products[known] = Product(self.store, known)
+                return self._products[known]
         raise UnknownProductError(
             f"The archive {self.url} holds no product {name!r}.{did_you_mean(name, self.ids)}"
         )
@@ -337,6 +343,12 @@ def open_archive(url: str | None = None, *, snapshot: str | None = None, tag: st
         If there is no archive, or no such version of it.
     """
     return Archive(storage.Store(str(url) if url is not None else storage.default_url(), snapshot, tag))
+
+
+@lru_cache(maxsize=16)
+def opened(url: str, snapshot: str) -> Archive:
+    """Return an archive at a snapshot, opened once a process: what it holds can't change."""
+    return open_archive(url, snapshot=snapshot)
 
 
 def create_archive(url: str) -> Archive:

@@ -1,8 +1,9 @@
-"""The read path: chunk bytes from the store, decoded into arrays without the array layer in between."""
+"""The read path: chunk bytes decoded into arrays that are used again, without the array layer in between."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,21 @@ from probav.archive import Product
 from probav.errors import ArchiveError, SourceError
 from probav.masks import Layer
 from probav.storage.encoding import stored_encodings
+from probav.storage.locations import Key, Place, UnknownPlaceError
+
+_buffers = threading.local()
+
+
+def buffer(name: str, size: int) -> memoryview:
+    """Return a buffer of at least `size` bytes that this thread uses again under this name.
+
+    Fresh memory costs a page fault every 4 kB, which is more than decoding into it.
+    """
+    found: memoryview | None = getattr(_buffers, name, None)
+    if found is None or len(found) < size:
+        found = memoryview(bytearray(size + size // 4))
+        setattr(_buffers, name, found)
+    return found
 
 
 class ChunkReader:
@@ -32,31 +48,47 @@ class ChunkReader:
         self._array = product.array(variable)
         self._url = product.store.url
         self._store = product.store.zarr_store
+        self._places = product.store.places
         self.shape: tuple[int, int, int] = self._array.chunks
         # registered files; anything else that `storage` didn't write goes through the array layer
         self._encoding = stored_encodings(product.group).get(variable)
         codecs = [type(codec).__name__ for codec in self._array.metadata.codecs]
         self._plain = codecs == ["BytesCodec", "ZstdCodec"] and np.little_endian and self._encoding is None
 
-    def fetch(self, keys: list[tuple[int, int, int]]) -> tuple[list[Any], int]:
-        """Return the stored bytes of chunks (time, row, column), None where there is none, and their sum."""
+    def fetch(self, keys: list[Key]) -> tuple[list[Any], int]:
+        """Return what `decode` takes for chunks (time, row, column), and their stored bytes in all."""
         if not self._plain and self._encoding is None:
-            return keys, 0
+            return list(keys), 0
+        places = self._find(keys)
+        if places is not None:
+            return list(places), sum(place.length for place in places if place is not None)
         prototype = default_buffer_prototype()
 
         async def all_of_them() -> list[Any]:
-            names = (f"{self._array.path}/{self._array.metadata.encode_chunk_key(key)}" for key in keys)
-            return await asyncio.gather(*(self._store.get(name, prototype) for name in names))
+            return await asyncio.gather(*(self._store.get(self._name(key), prototype) for key in keys))
 
         found = sync(all_of_them())
         return found, sum(len(item) for item in found if item is not None)
 
-    def sizes(self, keys: list[tuple[int, int, int]]) -> int:
+    def _find(self, keys: list[Key]) -> list[Place | None] | None:
+        if not self._plain:
+            return None
+        try:
+            return [self._places.find(self._array.path, key) for key in keys]
+        except UnknownPlaceError:
+            return None
+
+    def _name(self, key: Key) -> str:
+        return f"{self._array.path}/{self._array.metadata.encode_chunk_key(key)}"
+
+    def sizes(self, keys: list[Key]) -> int:
         """Return the sum of the stored bytes of chunks, which are not read."""
+        places = self._find(keys)
+        if places is not None:
+            return sum(place.length for place in places if place is not None)
 
         async def all_of_them() -> list[int]:
-            names = (f"{self._array.path}/{self._array.metadata.encode_chunk_key(key)}" for key in keys)
-            return await asyncio.gather(*(self._size(name) for name in names))
+            return await asyncio.gather(*(self._size(self._name(key)) for key in keys))
 
         return sum(sync(all_of_them()))
 
@@ -64,12 +96,18 @@ class ChunkReader:
         return await self._store.getsize(name) if await self._store.exists(name) else 0
 
     def decode(self, item: Any, out: NDArray[Any]) -> None:
-        """Decode what `fetch` returned for a chunk into `out` (time, y, x), filled where there is none."""
+        """Decode what `fetch` returned for a chunk into `out` (time, y, x), filled where there is none.
+
+        Raises
+        ------
+        ArchiveError
+            If the chunk is damaged, or can't be read.
+        """
         if item is None:
             out[...] = self.variable.unwritten
         elif self._plain:
             try:
-                zstd.decompress(item.as_numpy_array(), out)
+                zstd.decompress(self._bytes(item), out)
             except (RuntimeError, ValueError) as error:  # its checksum, or its length, is wrong
                 raise ArchiveError(
                     f"A chunk of {self.layer.variable} of {self.layer.product} in {self._url} is damaged "
@@ -88,6 +126,24 @@ class ChunkReader:
             out[...] = self.variable.unwritten
             out[tuple(slice(0, length) for length in part.shape)] = part
 
+    def _bytes(self, item: Any) -> Any:
+        if not isinstance(item, Place):
+            return item.as_numpy_array()
+        try:
+            return item.read(buffer("stored", item.length))
+        except OSError as error:
+            raise ArchiveError(
+                f"Can't read a chunk of {self.layer.variable} of {self.layer.product} in {self._url}: {error}. "
+                "If its snapshot has expired, open the archive again."
+            ) from error
+
+    def array(self, name: str = "decoded") -> NDArray[Any]:
+        """Return an array that `decode` can fill: this thread's own, used again under this name."""
+        dtype = np.dtype(self.variable.dtype)
+        count = int(np.prod(self.shape))
+        taken = buffer(name, count * dtype.itemsize)[: count * dtype.itemsize]
+        return np.frombuffer(taken, dtype).reshape(self.shape)
+
     def empty(self) -> NDArray[Any]:
-        """Return an array that `decode` can fill."""
+        """Return a new array that `decode` can fill."""
         return np.empty(self.shape, self.variable.dtype)

@@ -23,8 +23,8 @@ from probav.times import select
 if TYPE_CHECKING:
     import xarray as xr
 
+    from probav.estimation import Estimate
     from probav.harmonisation import Fit
-    from probav.query import Estimate
 
 Prefer = Literal["first", "last"]
 COUNTS = ("count", "valid", "masked", "nodata", "outside")
@@ -293,7 +293,7 @@ class CombinedProduct:
 
     def estimate(self, aoi: Any, time: Any = None, mask: str | None = None, **options: Any) -> Estimate:
         """Return what `statistics` with the same arguments would read and cost, without a fit."""
-        from probav.query import Estimate
+        from probav.estimation import Estimate
 
         parts = [part.product.estimate(aoi, part.period, mask, **options) for part in self.parts(time)]
         return Estimate(

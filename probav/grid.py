@@ -75,6 +75,35 @@ class Grid:
         """Centres of rows `start` to `stop` (exclusive), in CRS units, north to south."""
         return self.y0 - np.arange(start, self.height if stop is None else stop) / self.ny
 
+    def pixel_km2(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Area of a pixel in each row, in square kilometres.
+
+        Parameters
+        ----------
+        rows : (n,) int64
+
+        Notes
+        -----
+        Exact on the WGS 84 ellipsoid for longitude and latitude (Snyder 1987, Map Projections: A Working
+        Manual, USGS Professional Paper 1395, equation 3-12); as if the projection kept areas for others,
+        whose units are taken for metres.
+        """
+        if not self.is_geographic:
+            return np.full(len(rows), 1e-6 / (self.nx * self.ny))
+        north = self.y0 - (rows - 0.5) / self.ny
+        edges = _zone_km2(np.clip(np.stack([north, north - 1 / self.ny]), -90, 90))
+        return np.asarray((edges[0] - edges[1]) / 360 / self.nx)
+
+    @property
+    def largest_km2(self) -> float:
+        """Area of the largest pixel, in square kilometres."""
+        nearest = round(min(max(self.y0 * self.ny, 0), self.height - 1)) if self.is_geographic else 0
+        return float(self.pixel_km2(np.array([nearest])).max())
+
+    def relative_areas(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Area of a pixel in each row as a part of the largest pixel's."""
+        return np.minimum(self.pixel_km2(rows) / self.largest_km2, 1.0)
+
     def window(self, row: int, column: int, height: int, width: int) -> Grid:
         """Return the grid of a window of this one; row and column may lie outside of it."""
         return Grid(
@@ -102,6 +131,14 @@ class Grid:
             if abs(value - expected) > 0.01:
                 return None
         return round(row), round(column)
+
+
+def _zone_km2(latitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area of the ellipsoid between the equator and a latitude, all round, in square kilometres."""
+    major, flattening = 6378.137, 1 / 298.257223563  # WGS 84
+    e2 = flattening * (2 - flattening)
+    e, sine = np.sqrt(e2), np.sin(np.radians(latitude))
+    return np.asarray(np.pi * major**2 * (1 - e2) * (sine / (1 - e2 * sine**2) + np.arctanh(e * sine) / e))
 
 
 def probav_grid(n: int) -> Grid:

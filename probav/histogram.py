@@ -1,6 +1,6 @@
-"""Mergeable partial results: how often each stored number occurs per date and group.
+"""Partial results: how often each stored number occurs, per group of pixels and date.
 
-A group is a zone, or a zone and a class. Counts are integers and fixed-point integers (see `coverage.ONE`),
+A group is a zone, or a class in a zone. Counts are integers and fixed-point integers (see `fractions.ONE`),
 so merging is exact addition: neither its order nor how the work was cut can change a result.
 """
 
@@ -13,42 +13,40 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.coverage import ONE
+from probav.chunks import buffer
+from probav.fractions import ONE
+from probav.pixels import Pixels
 
 BINS = 256
 NODATA_BIN = 254
 MASKED_BIN = 255
 _USABLE = 254  # bins left for values of an 8-bit variable
+_FULL = 1 << 61  # of a cell's weight: what comes on top goes to another cell
+_LANES = 4  # histograms that neighbouring pixels go to in turn: adding twice to one number has to wait
 
 
-@dataclass
-class Partial:
-    """Counts of one task.
+@dataclass(frozen=True)
+class Codes:
+    """How the stored numbers of an 8-bit variable become bins.
 
     Attributes
     ----------
-    groups : (g,) int64
-        Which groups the rows are of.
-    positions : (t,) int64
-        Which of the query's dates.
-    whole : (t, g, b) int64
-        Pixels counted whole, per bin.
-    parts : (t, g, b) int64
-        Weights of pixels counted in part, per bin, in 1 / ONE.
-    values : (b - 2,) float64 or None
-        The stored number of each bin but the last two (no data, masked); None for 8-bit variables, whose
-        bins are the query's code table.
+    table : (256,) uint8
+        Bin of each DN.
+    dns : (b,) int64
+        DN of each bin.
+    low, high : int
+        The DNs in use, where they are all from `low` to `high`; else 1 and 0.
     """
 
-    groups: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    whole: NDArray[np.int64]
-    parts: NDArray[np.int64]
-    values: NDArray[np.float64] | None = None
+    table: NDArray[np.uint8]
+    dns: NDArray[np.intp]
+    low: int
+    high: int
 
 
-def code_table(valid: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.intp]] | None:
-    """Return the bin of each of 256 DNs and the DN of each bin; None where there are too many values.
+def code_table(valid: NDArray[np.bool_]) -> Codes | None:
+    """Return the bins of an 8-bit variable; None where there are too many values.
 
     Parameters
     ----------
@@ -58,125 +56,345 @@ def code_table(valid: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.
     dns = np.flatnonzero(valid)
     if len(dns) > _USABLE:
         return None
-    codes = np.full(BINS, NODATA_BIN, np.uint8)
-    codes[dns] = np.arange(len(dns), dtype=np.uint8)
-    return codes, dns
+    table = np.full(BINS, NODATA_BIN, np.uint8)
+    table[dns] = np.arange(len(dns), dtype=np.uint8)
+    is_range = len(dns) > 0 and dns[-1] - dns[0] + 1 == len(dns)
+    return Codes(table, dns, *((int(dns[0]), int(dns[-1])) if is_range else (1, 0)))
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def count_codes(
-    dn: NDArray[np.uint8],
-    dates: NDArray[np.int64],
-    codes: NDArray[np.uint8],
-    layer: NDArray[np.uint8],
-    masked: NDArray[np.uint8],
-    label: NDArray[np.uint32],
-    window: tuple[int, int, int, int],
-    whole: NDArray[np.int64],
-) -> None:
-    """Count pixels of a block per date, group and bin: read, mask, group and count in one pass.
+@dataclass(frozen=True)
+class Rule:
+    """Which DNs of an 8-bit layer mask a pixel.
+
+    Attributes
+    ----------
+    table : (256,) uint8
+        255 for the DNs that mask, else 0.
+    bits, wanted : int
+        A DN passes where `DN & bits == wanted`, where that says the same; else `wanted` is not in `bits`.
+    """
+
+    table: NDArray[np.uint8]
+    bits: int
+    wanted: int
+
+
+def rule_of(passes: NDArray[np.bool_]) -> Rule:
+    """Return the rule by which DNs pass a mask, as a test of bits if it is one.
 
     Parameters
     ----------
-    dn : (time, y, x) uint8
-    dates : (t,) int64
-        Which of the block's dates are counted.
-    codes : (256,) uint8
-        Bin of each DN.
-    layer : (time, y, x) uint8
-        The layer the mask depends on.
-    masked : (256,) uint8
-        255 for the DNs of `layer` at which a pixel is masked, else 0.
-    label : (1 or t, y, x) uint32
-        Row of `whole` each pixel belongs to; row 0 is no group.
-    window : first row, row after the last, first column, column after the last
-    whole : (t, groups + 1, 256) int64
-        Added to.
+    passes : (256,) bool
     """
-    row0, row1, column0, column1 = window
-    index = np.empty(column1 - column0, np.uint32)
-    for t in range(dates.shape[0]):
-        counts = whole[t].reshape(-1)
-        for row in range(row0, row1):
-            values = dn[dates[t], row, column0:column1]
-            flags = layer[dates[t], row, column0:column1]
-            labels = label[t if label.shape[0] > 1 else 0, row, column0:column1]
-            for i in range(index.shape[0]):
-                code = codes[values[i]]
-                if code != NODATA_BIN:  # a pixel without a value is "no data", whether masked or not
-                    code |= masked[flags[i]]
-                index[i] = (labels[i] << np.uint32(8)) | np.uint32(code)
-            for i in range(index.shape[0]):
-                counts[index[i]] += 1
+    table = np.where(passes, 0, 255).astype(np.uint8)
+    through = np.flatnonzero(passes)
+    if len(through):
+        always = int(np.bitwise_and.reduce(through))
+        ever = int(np.bitwise_or.reduce(through))
+        bits = 255 & ~(always ^ ever)  # those that are the same in all that pass
+        if ((np.arange(BINS) & bits) == always & bits).tolist() == passes.tolist():
+            return Rule(table, bits, always & bits)
+    return Rule(table, 0, 1)
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def count_entries(
+EVERYTHING = rule_of(np.ones(BINS, bool))
+
+
+@dataclass
+class Partial:
+    """Counts of one variable in a part of a task: some dates, all pixels.
+
+    Attributes
+    ----------
+    variable : int
+        Which of the query's variables.
+    groups : (g,) int64
+    positions : (t,) int64
+        To which of the results each date belongs.
+    whole : (t, g, 256) uint32
+        Pixels counted whole, per bin; a (t, g, 0) array for variables with more than 8 bits.
+    ends : (t * g + 1,) int64
+        Where the cells of each date and group begin and end.
+    values : (n,) uint8 or float64
+        Bin of each cell; the stored number for variables with more than 8 bits, ascending within a group. It
+        may occur again.
+    weights : (n,) int64
+        Weight of each cell, in 1 / ONE.
+    others : (4, t, g) int64
+        Pixels without data, their parts in 1 / ONE, masked pixels, and their parts, for variables with more
+        than 8 bits.
+    """
+
+    variable: int
+    groups: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    whole: NDArray[np.uint32]
+    ends: NDArray[np.int64]
+    values: NDArray[Any]
+    weights: NDArray[np.int64]
+    others: NDArray[np.int64]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the variable has more than 8 bits."""
+        return self.whole.shape[-1] == 0
+
+    def only(self, chosen: NDArray[np.intp]) -> Partial:
+        """Return some of the groups, in arrays of their own."""
+        sizes = np.diff(self.ends).reshape(len(self.positions), -1)
+        kept = np.zeros(len(self.groups), bool)
+        kept[chosen] = True
+        cells = np.repeat(np.broadcast_to(kept, sizes.shape).ravel(), sizes.ravel())
+        return Partial(
+            self.variable, self.groups[kept], self.positions, self.whole[:, kept],
+            np.concatenate([[0], np.cumsum(sizes[:, kept].ravel())]), self.values[cells], self.weights[cells],
+            self.others[:, :, kept] if self.is_wide else self.others,
+        )  # fmt: skip
+
+
+def _room(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """An array that this thread uses again; what is in it is not defined."""
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return np.frombuffer(buffer(name, count)[:count], dtype).reshape(shape)
+
+
+def count_bins(
+    variable: int,
     dn: NDArray[np.uint8],
-    dates: NDArray[np.int64],
-    codes: NDArray[np.uint8],
     layer: NDArray[np.uint8],
-    masked: NDArray[np.uint8],
-    pixel: NDArray[np.int64],
-    group: NDArray[np.int64],
-    weight: NDArray[np.int64],
-    whole: NDArray[np.int64],
-    parts: NDArray[np.int64],
-) -> None:
-    """Count single pixels with their weights: those covered in part, and those of overlapping zones.
-
-    Parameters are those of `count_codes`, and for each entry its pixel (n, 2: row, column), group
-    (1 or t, n) and weight (n,).
-    """
-    for t in range(dates.shape[0]):
-        groups = group[t if group.shape[0] > 1 else 0]
-        for i in range(pixel.shape[0]):
-            code = codes[dn[dates[t], pixel[i, 0], pixel[i, 1]]]
-            if code != NODATA_BIN:
-                code |= masked[layer[dates[t], pixel[i, 0], pixel[i, 1]]]
-            if weight[i] == ONE:
-                whole[t, groups[i], code] += 1
-            else:
-                parts[t, groups[i], code] += weight[i]
-
-
-def count_values(
-    dn: NDArray[Any],
-    valid: NDArray[np.bool_],
-    masked: NDArray[np.bool_],
-    group: NDArray[np.int64],
-    weight: NDArray[np.int64],
-    groups: int,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Count pixels of a variable with more than 8 bits, by sorting.
+    dates: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    codes: Codes,
+    rule: Rule,
+    pixels: Pixels,
+) -> Partial:
+    """Count an 8-bit variable.
 
     Parameters
     ----------
-    dn, valid, masked : (time, n)
-        Stored numbers of the entries, whether they hold a value, whether they are masked.
-    group : (time or 1, n) int64
-        Group of each entry, less than `groups`.
-    weight : (n,) int64
-        In 1 / ONE.
-    groups : int
+    variable : int
+    dn, layer : (time, y, x) uint8
+        The variable, and the layer that the mask depends on.
+    dates, positions : (t,) int64
+        Which of the times are counted, and to which results they belong.
+    codes : Codes
+    rule : Rule
+    pixels : Pixels
 
     Returns
     -------
-    values : (b,) float64
-        The stored numbers that occur, ascending.
-    whole, parts : (time, groups, b + 2) int64
-        As in `Partial`.
+    Partial
+        Its arrays are this thread's, until it counts again.
     """
-    times = dn.shape[0]
-    counted = valid & ~masked
-    values, inverse = np.unique(dn[counted], return_inverse=True)
-    bins = np.where(valid, len(values) + 1, len(values))
-    bins[counted] = inverse
-    width = len(values) + 2
-    flat = (np.arange(times)[:, None] * groups + group) * width + bins
-    is_whole = np.broadcast_to(weight == ONE, dn.shape)
-    whole = np.bincount(flat[is_whole], minlength=times * groups * width)
-    parts = np.zeros(times * groups * width, np.int64)
-    np.add.at(parts, flat[~is_whole], np.broadcast_to(weight, dn.shape)[~is_whole])
-    shape = (times, groups, width)
-    return values.astype(np.float64), whole.astype(np.int64).reshape(shape), parts.reshape(shape)
+    times, groups = len(dates), len(pixels.groups)
+    whole = _room("whole", (times, groups, BINS), np.uint32)
+    lanes = _room("lanes", (_LANES, (groups + 1) * BINS), np.uint32)
+    index = _room("index", (dn.shape[2],), np.uint32)
+    whole[:] = 0
+    for label, window in pixels.rasters:
+        for t, date in enumerate(dates.tolist()):
+            _count_raster(
+                dn[date], layer[date], codes.table, rule.table, codes.low, codes.high, rule.bits,
+                rule.wanted, label, window, index, lanes, whole[t],
+            )  # fmt: skip
+    most = len(pixels.entries) * times
+    cells = _room("values", (most,), np.uint8), _room("weights", (most,), np.int64)
+    ends = np.zeros(times * groups + 1, np.int64)
+    if most:
+        _count_entries(
+            dn,
+            layer,
+            dates,
+            codes.table,
+            rule.table,
+            pixels.entries,
+            pixels.starts,
+            pixels.weights,
+            ends,
+            *cells,
+        )
+    n = ends[-1]
+    none = np.empty((4, 0, 0), np.int64)
+    return Partial(variable, pixels.groups, positions, whole, ends, cells[0][:n], cells[1][:n], none)
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def _count_raster(
+    dn: NDArray[np.uint8],
+    layer: NDArray[np.uint8],
+    codes: NDArray[np.uint8],
+    masked: NDArray[np.uint8],
+    low: int,
+    high: int,
+    bits: int,
+    wanted: int,
+    label: Any,
+    window: tuple[int, int, int, int],
+    index: NDArray[np.uint32],
+    lanes: NDArray[np.uint32],
+    whole: NDArray[np.uint32],
+) -> None:
+    """Count the pixels of one date in one pass: read, mask, group and count.
+
+    A pixel without a value is "no data", whether masked or not.
+    """
+    row0, row1, column0, column1 = window
+    width = column1 - column0
+    first, last, test, want = np.uint8(low), np.uint8(high), np.uint8(bits), np.uint8(wanted)
+    simple = low <= high and (wanted & ~bits) == 0
+    lanes[:] = 0
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    for row in range(row0, row1):
+        values, flags, labels = (
+            dn[row, column0:column1],
+            layer[row, column0:column1],
+            label[row, column0:column1],
+        )
+        if simple:  # no table to look up: the compiler does 16 and more pixels at a time
+            for i in range(width):
+                code = np.uint8(values[i] - first)
+                code = code if (flags[i] & test) == want else np.uint8(MASKED_BIN)
+                code = code if (values[i] >= first and values[i] <= last) else np.uint8(NODATA_BIN)
+                index[i] = (np.uint32(labels[i]) << np.uint32(8)) | np.uint32(code)
+        else:
+            for i in range(width):
+                code = codes[values[i]]
+                code = code if code == np.uint8(NODATA_BIN) else code | masked[flags[i]]
+                index[i] = (np.uint32(labels[i]) << np.uint32(8)) | np.uint32(code)
+        for quad in range(width >> 2):
+            i = np.uint64(quad) << two
+            lanes[0, np.uint64(index[i])] += np.uint32(1)
+            lanes[1, np.uint64(index[i + one])] += np.uint32(1)
+            lanes[2, np.uint64(index[i + two])] += np.uint32(1)
+            lanes[3, np.uint64(index[i + three])] += np.uint32(1)
+        for i in range(width >> 2 << 2, width):
+            lanes[0, np.uint64(index[np.uint64(i)])] += np.uint32(1)
+    for group in range(whole.shape[0]):
+        start = (group + 1) * BINS
+        for b in range(BINS):
+            whole[group, b] += (
+                lanes[0, start + b] + lanes[1, start + b] + lanes[2, start + b] + lanes[3, start + b]
+            )
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def _count_entries(
+    dn: NDArray[np.uint8],
+    layer: NDArray[np.uint8],
+    dates: NDArray[np.int64],
+    codes: NDArray[np.uint8],
+    masked: NDArray[np.uint8],
+    entries: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    weight: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    cell_bins: NDArray[np.uint8],
+    cell_weights: NDArray[np.int64],
+) -> None:
+    """Count entries date by date and group by group; write what is found as cells."""
+    sums = np.zeros(BINS, np.int64)
+    count, groups = 0, len(starts) - 1
+    for t in range(len(dates)):
+        values, flags = dn[dates[t]], layer[dates[t]]
+        for group in range(groups):
+            low, high = BINS, -1
+            for i in range(starts[group], starts[group + 1]):
+                row, column = entries[i, 0], entries[i, 1]
+                code = codes[values[row, column]]
+                code = code if code == np.uint8(NODATA_BIN) else code | masked[flags[row, column]]
+                if sums[code] >= _FULL:
+                    cell_bins[count] = code
+                    cell_weights[count] = sums[code]
+                    sums[code] = 0
+                    count += 1
+                sums[code] += weight[i]
+                low, high = min(low, int(code)), max(high, int(code))
+            for code in range(low, high + 1):
+                if sums[code]:
+                    cell_bins[count] = code
+                    cell_weights[count] = sums[code]
+                    sums[code] = 0
+                    count += 1
+            ends[t * groups + group + 1] = count
+
+
+def count_values(
+    variable: int,
+    dn: NDArray[Any],
+    valid: NDArray[np.bool_],
+    passes: NDArray[np.bool_],
+    dates: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    pixels: Pixels,
+) -> Partial:
+    """Count a variable with more than 8 bits, by sorting.
+
+    Parameters
+    ----------
+    variable : int
+    dn : (time, y, x)
+    valid : (t, y, x) bool
+        Which of the stored numbers of the dates hold a value.
+    passes : (1 or t, y, x) bool
+        Which pixels the mask lets through.
+    dates, positions : (t,) int64
+        Which of the times are counted, and to which results they belong.
+    pixels : Pixels
+    """
+    entries, starts, weights = pixels.as_entries()
+    times, groups = len(dates), len(pixels.groups)
+    others = np.zeros((4, times, groups), np.int64)
+    ends = np.zeros(times * groups + 1, np.int64)
+    values = np.empty(len(entries) * times, np.float64)
+    sums = np.empty(len(values), np.int64)
+    _sort_entries(dn, valid, passes, dates, entries, starts, weights, ends, values, sums, others)
+    n = ends[-1]
+    none = np.empty((times, groups, 0), np.uint32)
+    return Partial(variable, pixels.groups, positions, none, ends, values[:n], sums[:n], others)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sort_entries(
+    dn: Any,
+    valid: NDArray[np.bool_],
+    passes: NDArray[np.bool_],
+    dates: NDArray[np.int64],
+    entries: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    weight: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    cell_values: NDArray[np.float64],
+    cell_weights: NDArray[np.int64],
+    others: NDArray[np.int64],
+) -> None:
+    """Write the distinct values of each date and group, ascending, with the sum of their weights."""
+    count, groups = 0, len(starts) - 1
+    longest = 0
+    for group in range(groups):
+        longest = max(longest, starts[group + 1] - starts[group])
+    found, own = np.empty(longest, dn.dtype), np.empty(longest, np.int64)
+    for t in range(len(dates)):
+        for group in range(groups):
+            n = 0
+            for i in range(starts[group], starts[group + 1]):
+                row, column = entries[i, 0], entries[i, 1]
+                if not valid[t, row, column]:
+                    others[0, t, group] += weight[i] // ONE
+                    others[1, t, group] += weight[i] % ONE
+                elif not passes[t if len(passes) > 1 else 0, row, column]:
+                    others[2, t, group] += weight[i] // ONE
+                    others[3, t, group] += weight[i] % ONE
+                else:
+                    found[n] = dn[dates[t], row, column]
+                    own[n] = weight[i]
+                    n += 1
+            order = np.argsort(found[:n])
+            for k in range(n):
+                value = float(found[order[k]])
+                if k and cell_values[count - 1] == value and cell_weights[count - 1] < _FULL:
+                    cell_weights[count - 1] += own[order[k]]
+                else:
+                    cell_values[count] = value
+                    cell_weights[count] = own[order[k]]
+                    count += 1
+            ends[t * groups + group + 1] = count

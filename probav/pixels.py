@@ -8,20 +8,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.coverage import ONE
+from probav.fractions import ONE
 
-CLASSES = 256
-"""Groups are numbered zone * CLASSES + class code; the class is 0 where a query has no strata."""
-
-
-_Labels = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]
+_DENSE = 4  # a raster of the window pays where at least one pixel in so many belongs to a zone
+_NO_CLASSES = np.zeros(1, np.int64)
 
 
 class Pixels:
-    """The pixels of a task: a raster of zones, and entries for what a raster can't hold.
+    """The pixels of a task, by group: a zone, or a class in a zone.
 
-    A pixel of the raster belongs to one zone, whole. Pixels covered in part, and those of a second zone over
-    the same pixel, are entries with a weight.
+    Where zones fill a part of the block, their whole pixels are in rasters of group numbers, of which there
+    are several where zones overlap. Pixels that count in part, and those of zones too small for a raster, are
+    entries with a weight.
 
     Parameters
     ----------
@@ -32,6 +30,26 @@ class Pixels:
     weights : (m,) int64
     shape : (int, int)
         Rows and columns of the block.
+    classes : (y, x) uint8 or uint16, or None
+        Class of each pixel.
+    count : int
+        Groups are numbered zone * count + class.
+    factor : (y,) float64, optional
+        What the weight of a pixel in each row is multiplied by; every pixel is an entry then.
+
+    Attributes
+    ----------
+    groups : (g,) int64
+        Zone * count + class of groups 0, 1, ...
+    rasters : list of ((y, x) uint16 or uint32, (int, int, int, int))
+        Group of each pixel plus 1, 0 for none; and the window of it that is not 0: first row, row after the
+        last, first column, column after the last.
+    entries : (n, 2) int32
+        Row and column, sorted by group.
+    starts : (g + 1,) int64
+        Where the entries of each group begin and end.
+    weights : (n,) int64
+        Of the entries, in 1 / ONE.
     """
 
     def __init__(
@@ -40,77 +58,131 @@ class Pixels:
         edges: NDArray[np.int64],
         weights: NDArray[np.int64],
         shape: tuple[int, int],
+        classes: NDArray[Any] | None = None,
+        count: int = 1,
+        factor: NDArray[np.float64] | None = None,
     ) -> None:
-        self.zones, local = np.unique(np.concatenate([runs[:, 0], edges[:, 0]]), return_inverse=True)
-        runs = runs.copy()
-        runs[:, 0] = local[: len(runs)]
-        self.zone = np.full(shape, -1, np.int32)
-        again = _paint(runs, self.zone)
-        self.entries = np.ascontiguousarray(np.vstack([edges[:, 1:], again[:, 1:]]))
-        self.entry_zone = np.concatenate([local[len(runs) :], again[:, 0]])
-        self.weights = np.concatenate([weights, np.full(len(again), ONE)])
-        self._labels: tuple[NDArray[Any] | None, _Labels] | None = None
-        self.window = (
-            (int(runs[:, 1].min()), int(runs[:, 1].max()) + 1, int(runs[:, 2].min()), int(runs[:, 3].max()))
-            if len(runs)
-            else (0, 0, 0, 0)
+        zones, local = np.unique(np.concatenate([runs[:, 0], edges[:, 0]]), return_inverse=True)
+        runs = np.column_stack([local[: len(runs)], runs[:, 1:]])
+        codes = _NO_CLASSES
+        dense = None
+        if classes is not None:
+            codes = np.flatnonzero(np.bincount(classes.ravel()))
+            place = np.zeros(codes[-1] + 1, np.int32)
+            place[codes] = np.arange(len(codes))
+            dense = place[classes]
+        number = np.zeros((len(zones), len(codes)), np.int64)  # group of each, counted from 1; 0: not met
+        rasters = []
+        while len(runs):
+            window = (
+                int(runs[:, 1].min()), int(runs[:, 1].max()) + 1, int(runs[:, 2].min()), int(runs[:, 3].max()),
+            )  # fmt: skip
+            room = (window[1] - window[0]) * (window[3] - window[2])
+            if factor is not None or int((runs[:, 3] - runs[:, 2]).sum()) * _DENSE < room:
+                break
+            zone = np.zeros(shape, np.int32)
+            runs = _paint(runs, zone)
+            rasters.append((zone, window))
+        pixel = np.vstack([edges[:, 1:], _unrolled(runs)])
+        of = np.concatenate(
+            [local[len(local) - len(edges) :], np.repeat(runs[:, 0], runs[:, 3] - runs[:, 2])]
+        )
+        weight = np.concatenate([weights, np.full(len(pixel) - len(edges), ONE)])
+        if factor is not None:
+            weight = np.rint(weight * factor[pixel[:, 0]]).astype(np.int64)
+        for zone, window in rasters:
+            _meet(zone, window, dense, number)
+        code = np.zeros(len(pixel), np.int64) if dense is None else dense[pixel[:, 0], pixel[:, 1]]
+        number[of, code] = 1
+        met = np.flatnonzero(number)
+        number.ravel()[met] = np.arange(1, len(met) + 1)
+        self.groups = zones[met // len(codes)] * count + codes[met % len(codes)]
+        kind = np.uint16 if len(met) < 1 << 16 else np.uint32
+        self.rasters = [(_label(zone, dense, number.astype(kind)), window) for zone, window in rasters]
+        group = number[of, code] - 1
+        order = np.argsort(group, kind="stable")
+        self.entries = np.ascontiguousarray(pixel[order], np.int32)
+        self.weights = weight[order]
+        self.starts = np.searchsorted(group[order], np.arange(len(met) + 1))
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        arrays = [self.groups, self.entries, self.weights, self.starts, *(label for label, _ in self.rasters)]
+        return sum(array.nbytes for array in arrays)
+
+    def as_entries(self) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return entries, starts and weights with the pixels of the rasters among them."""
+        if not self.rasters:
+            return self.entries, self.starts, self.weights
+        pixel = [self.entries]
+        group = [np.repeat(np.arange(len(self.groups)), np.diff(self.starts))]
+        for label, _ in self.rasters:
+            found = np.argwhere(label)
+            pixel.append(found.astype(np.int32))
+            group.append(label[found[:, 0], found[:, 1]].astype(np.int64) - 1)
+        of = np.concatenate(group)
+        order = np.argsort(of, kind="stable")
+        weight = np.concatenate([self.weights, np.full(len(of) - len(self.weights), ONE)])
+        return (
+            np.ascontiguousarray(np.vstack(pixel)[order]),
+            np.searchsorted(of[order], np.arange(len(self.groups) + 1)),
+            weight[order],
         )
 
-    def weigh(self, factor: NDArray[np.float64]) -> None:
-        """Multiply the weight of each pixel by a factor (y,) of its row: every pixel becomes an entry."""
-        row, column = np.nonzero(self.zone >= 0)
-        self.entries = np.vstack([self.entries, np.column_stack([row, column])])
-        self.entry_zone = np.concatenate([self.entry_zone, self.zone[row, column]])
-        weights = np.concatenate([self.weights, np.full(len(row), ONE)])
-        self.weights = np.rint(weights * factor[self.entries[:, 0]]).astype(np.int64)
-        self.zone[:] = -1
-        self.window = (0, 0, 0, 0)
 
-    def labels(self, classes: NDArray[Any] | None) -> _Labels:
-        """Return the groups that occur, numbered.
-
-        Parameters
-        ----------
-        classes : (1 or t, y, x) uint8 or None
-
-        Returns
-        -------
-        groups : (g,) int64
-            zone * CLASSES + class of groups 1, 2, ...
-        label : (1 or t, y, x) uint32
-            Group of each raster pixel, 0 for none.
-        entry : (1 or t, n) int64
-            Group of each entry.
-        """
-        if self._labels is not None and self._labels[0] is classes:  # from one chunk of time to the next
-            return self._labels[1]
-        codes = np.zeros((1, *self.zone.shape), np.uint8) if classes is None else classes
-        raster = np.where(self.zone >= 0, self.zone * np.int64(CLASSES) + codes, -1)
-        entry = self.entry_zone * CLASSES + codes[:, self.entries[:, 0], self.entries[:, 1]].astype(np.int64)
-        occurs = np.zeros(len(self.zones) * CLASSES, bool)
-        occurs[raster[raster >= 0]] = True
-        occurs[entry] = True
-        number = np.cumsum(occurs)  # 1, 2, ... in order
-        label = np.where(raster >= 0, number[raster], 0).astype(np.uint32)
-        found = np.flatnonzero(occurs)
-        groups = self.zones[found // CLASSES] * CLASSES + found % CLASSES
-        self._labels = classes, (groups.astype(np.int64), label, number[entry].astype(np.int64))
-        return self._labels[1]
+def _unrolled(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Row and column of each pixel of some runs."""
+    length = runs[:, 3] - runs[:, 2]
+    column = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+    return np.column_stack([np.repeat(runs[:, 1], length), column + np.repeat(runs[:, 2], length)])
 
 
 @numba.njit(cache=True, nogil=True)
 def _paint(runs: NDArray[np.int64], zone: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Paint runs into a raster; return the pixels (zone, row, column) that were painted already."""
-    length = 0
-    for i in range(runs.shape[0]):
-        length += runs[i, 3] - runs[i, 2]
-    again = np.empty((length, 3), np.int64)
+    """Paint runs into a raster of zone + 1; return what lies on what was painted already, as runs."""
+    again = np.empty((16, 4), np.int64)
     count = 0
     for i in range(runs.shape[0]):
-        for column in range(runs[i, 2], runs[i, 3]):
-            if zone[runs[i, 1], column] < 0:
-                zone[runs[i, 1], column] = runs[i, 0]
-            else:
-                again[count, 0], again[count, 1], again[count, 2] = runs[i, 0], runs[i, 1], column
+        row = runs[i, 1]
+        begin = -1
+        for column in range(runs[i, 2], runs[i, 3] + 1):
+            taken = column < runs[i, 3] and zone[row, column] > 0
+            if taken and begin < 0:
+                begin = column
+            if not taken and begin >= 0:
+                if count == len(again):
+                    larger = np.empty((2 * count, 4), np.int64)
+                    larger[:count] = again
+                    again = larger
+                again[count, 0], again[count, 1], again[count, 2], again[count, 3] = (
+                    runs[i, 0],
+                    row,
+                    begin,
+                    column,
+                )
                 count += 1
+                begin = -1
+            if column < runs[i, 3] and not taken:
+                zone[row, column] = runs[i, 0] + 1
     return again[:count].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _meet(zone: Any, window: tuple[int, int, int, int], dense: Any, number: NDArray[np.int64]) -> None:
+    """Mark which classes occur in which zones."""
+    for row in range(window[0], window[1]):
+        for column in range(window[2], window[3]):
+            if zone[row, column]:
+                number[zone[row, column] - 1, 0 if dense is None else dense[row, column]] = 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _label(zone: Any, dense: Any, number: Any) -> Any:
+    """Group of each pixel plus 1."""
+    label = np.zeros(zone.shape, number.dtype)
+    for row in range(zone.shape[0]):
+        for column in range(zone.shape[1]):
+            if zone[row, column]:
+                label[row, column] = number[zone[row, column] - 1, 0 if dense is None else dense[row, column]]
+    return label

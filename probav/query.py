@@ -7,21 +7,27 @@ is open, so that a thread and a Spark executor run the same code on the same thi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.archive import Archive, open_archive
+from probav.accumulate import Reducer, Scale
+from probav.archive import Archive, opened
+from probav.caches import CACHE
 from probav.chunks import ChunkReader
-from probav.coverage import ONE, Coverage
 from probav.errors import QueryError, UnknownNameError, did_you_mean
-from probav.histogram import BINS, Partial, code_table, count_codes, count_entries, count_values
+from probav.grid import Grid
+from probav.histogram import BINS, EVERYTHING, Partial, Rule, code_table, count_bins, count_values, rule_of
 from probav.masks import Layer, parse_mask
 from probav.pixels import Pixels
 from probav.products import Variable
-from probav.sampling import sample
+from probav.reducers import plan
+from probav.sampling import dates_for, sample
+
+CLASSES = 256
+"""Codes of one stratum."""
 
 
 @dataclass(frozen=True)
@@ -31,138 +37,144 @@ class Query:
     url: str
     snapshot: str
     product: str
-    variable: str
+    variables: tuple[str, ...]
     mask: str | None
-    by: str | None
-    weights: str  # "pixel", or "area": times the cosine of the latitude
+    by: tuple[str, ...]
+    weights: str  # a key of FACTORS
     dates: tuple[int, ...]  # indexes into product.times
+    results: tuple[int, ...]  # to which result in time each date belongs
+    reducers: tuple[str, ...]
+
+    @property
+    def classes(self) -> int:
+        """Groups are numbered zone * classes + class."""
+        return CLASSES ** len(self.by)
+
+    @property
+    def times(self) -> int:
+        """Number of results in time."""
+        return max(self.results) + 1
+
+    @property
+    def merges(self) -> bool:
+        """Whether several dates belong to one result."""
+        return self.times < len(self.dates)
 
 
 @dataclass(frozen=True)
 class Task:
-    """The pixels of a query in one chunk of the grid.
+    """The pixels of a query in one chunk of the grid, and some of its dates.
 
     Attributes
     ----------
     query : Query
     block : (int, int)
         Row and column of the chunk.
+    dates : (t,) int64
+        Which of the query's dates.
     runs : (n, 4) int64
         Whole pixels: zone, row in the block, first column, column after the last.
     edges : (m, 3) int64
         Pixels in part: zone, row, column in the block.
     weights : (m,) int64
+    alone : (k,) int64
+        The zones which no other task has anything of for these dates' results.
+    area : str
+        What the zones' pixels are known by in caches; "" if they are not to be kept.
     """
 
     query: Query
     block: tuple[int, int]
+    dates: NDArray[np.int64]
     runs: NDArray[np.int64]
     edges: NDArray[np.int64]
     weights: NDArray[np.int64]
+    alone: NDArray[np.int64]
+    area: str = ""
+
+    @cached_property
+    def zones(self) -> NDArray[np.int64]:
+        """The zones it has pixels of."""
+        return np.unique(np.concatenate([self.runs[:, 0], self.edges[:, 0]]))
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a query would cost.
+class Sink(Protocol):
+    """Where counts go."""
 
-    Attributes
-    ----------
-    chunks : int
-    bytes : int
-        Compressed bytes to read, from a sample of the chunks.
-    pixels : int
-        Pixels times dates that lie in the area.
-    seconds : float
-        On this machine, warm.
-    engine : str
-        Which engine "auto" would take.
-    """
-
-    chunks: int
-    bytes: int
-    pixels: int
-    seconds: float
-    engine: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.chunks:,} chunks, {self.bytes / 1e6:,.1f} MB to read, {self.pixels:,} pixels x dates, "
-            f"about {self.seconds:.1f} s with engine {self.engine!r}"
-        )
+    def add(self, partial: Partial, complete: NDArray[np.bool_]) -> None:
+        """Take counts over, some of whose groups are complete; they are valid during the call only."""
 
 
-def make_tasks(query: Query, coverage: Coverage) -> list[Task]:
-    """Cut an area's pixels at the chunks of the queried variable."""
-    _, height, width = prepare(query).reader.shape
-    runs = _cut_runs(coverage.runs, width)
-    edges = coverage.edges
-    run_block = np.column_stack([runs[:, 1] // height, runs[:, 2] // width])
-    edge_block = edges[:, 1:] // [height, width]
-    blocks, which = np.unique(np.vstack([run_block, edge_block]), axis=0, return_inverse=True)
-    of_run, of_edge = which[: len(runs)], which[len(runs) :]
-    run_order, edge_order = np.argsort(of_run, kind="stable"), np.argsort(of_edge, kind="stable")
-    run_ends = np.searchsorted(of_run[run_order], np.arange(len(blocks) + 1))
-    edge_ends = np.searchsorted(of_edge[edge_order], np.arange(len(blocks) + 1))
-    tasks = []
-    for index, (row, column) in enumerate(blocks.tolist()):
-        own_runs = runs[run_order[run_ends[index] : run_ends[index + 1]]]
-        own = edge_order[edge_ends[index] : edge_ends[index + 1]]
-        corner = row * height, column * width
-        tasks.append(
-            Task(
-                query,
-                (row, column),
-                own_runs - np.array([0, corner[0], corner[1], corner[1]]),
-                edges[own] - np.array([0, *corner]),
-                coverage.weights[own],
-            )
-        )
-    return tasks
+def _cosine(grid: Grid, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(np.cos(np.radians(grid.y0 - rows / grid.ny)))
 
 
-def _cut_runs(runs: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Cut runs (zone, row, first, last + 1) where they cross from one chunk into the next."""
-    first, last = runs[:, 2] // size, (runs[:, 3] - 1) // size
-    pieces = last - first + 1
-    cut = np.repeat(runs, pieces, axis=0)
-    number = np.arange(len(cut)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    left = (np.repeat(first, pieces) + number) * size
-    cut[:, 2] = np.maximum(cut[:, 2], left)
-    cut[:, 3] = np.minimum(cut[:, 3], left + size)
-    return cut
+FACTORS = {"pixel": None, "area": _cosine, "km2": Grid.relative_areas}
+"""What a pixel in a row weighs: one, the cosine of its latitude, its area as a part of the largest one's."""
 
 
 class Prepared:
     """What all tasks of a query share in one process: opened arrays, tables, resolved names."""
 
     def __init__(self, query: Query) -> None:
-        self.archive: Archive = open_archive(query.url, snapshot=query.snapshot)
+        self.archive: Archive = opened(query.url, query.snapshot)
         self.product = self.archive[query.product]
-        self.reader = ChunkReader(self.product, query.variable)
-        self.variable: Variable = self.reader.variable
-        self.dates = self.product.times[list(query.dates)]
+        self.variables: list[Variable] = [self.product.variables[name] for name in query.variables]
+        every = {Layer(query.product, name): ChunkReader(self.product, name) for name in query.variables}
+        self.targets = list(every.items())
+        self.shape = self.targets[0][1].shape
+        self.times = self.product.times[list(query.dates)]
         self.stored = self.product.positions[list(query.dates)]
+        self.results = np.array(query.results, np.int64)
         self.mask = None if query.mask is None else parse_mask(query.mask, self.product, self.archive)
-        self.by = None if query.by is None else stratum(query.by, self.archive, query.product)
-        self.codes = None
-        if self.variable.dtype == "uint8":
-            self.codes = code_table(self.variable.is_valid(np.arange(256, dtype=np.uint8)))
-        layers = set(self.mask.layers if self.mask else ()) | ({self.by} if self.by else set())
-        self.own_layers: dict[Layer, ChunkReader] = {}
-        self.other_layers: list[Layer] = []
-        for layer in sorted(layers, key=str):
-            if layer.product == query.product and layer.variable == query.variable:
+        self.strata = [stratum(by, self.archive, query.product) for by in query.by]
+        self.others: list[Layer] = []  # of another grid, or cut into other chunks
+        for layer in sorted({*(self.mask.layers if self.mask else ()), *self.strata}, key=str):
+            if layer in every:
                 continue
             own = ChunkReader(self.product, layer.variable) if layer.product == query.product else None
-            if own is not None and own.shape == self.reader.shape:
-                self.own_layers[layer] = own
-            else:  # of another grid, or cut into other chunks
-                self.other_layers.append(layer)
-        self.mask_table = None if self.mask is None else self.mask.table()
+            if own is not None and own.shape == self.shape:
+                every[layer] = own
+            else:
+                self.others.append(layer)
+        self.readers = every
+        self.codes = [
+            code_table(variable.is_valid(np.arange(BINS, dtype=np.uint8)))
+            if variable.dtype == "uint8"
+            else None
+            for variable in self.variables
+        ]
+        table = None if self.mask is None else self.mask.table()
+        self.rule: tuple[Layer, Rule] | None = None  # where one 8-bit layer in chunks says what is masked
+        if table is not None and table[0] in self.readers:
+            self.rule = table[0], rule_of(table[1])
+        scales = [
+            Scale(
+                None if codes is None else variable.physical(codes.dns.astype(np.float64)),
+                variable.scale,
+                variable.offset,
+            )
+            for variable, codes in zip(self.variables, self.codes, strict=True)
+        ]
+        self.reducer = Reducer(plan(query.reducers), scales, "histogram" in query.reducers)
+        self.periods = {layer: dates_for(self.archive[layer.product], self.times) for layer in self.others}
 
-    def is_chunk(self, layer: Layer) -> bool:
-        """Return whether a layer is read in whole chunks, beside the queried variable."""
-        return layer == self.reader.layer or layer in self.own_layers
+    def other(self, layer: Layer, block: tuple[int, int], date: int) -> NDArray[Any]:
+        """Return a layer of another grid on the pixels of a block: (y, x), for one of the query's dates."""
+        product, grid = self.archive[layer.product], self.product.grid
+        _, height, width = self.shape
+        rows = slice(block[0] * height, (block[0] + 1) * height)
+        columns = slice(block[1] * width, (block[1] + 1) * width)
+
+        def make() -> NDArray[Any]:
+            found, _ = sample(product, layer.variable, grid, rows, columns, self.times[date : date + 1])
+            return np.ascontiguousarray(found[0])
+
+        key = (
+            self.archive.url, self.archive.snapshot, layer, int(self.periods[layer][date]), grid, block,
+            height, width,
+        )  # fmt: skip
+        return CACHE.get(key, make, lambda found: found.nbytes)
 
 
 @lru_cache(maxsize=8)
@@ -202,107 +214,153 @@ def stratum(by: str, archive: Archive, product: str) -> Layer:
     return layer
 
 
-def run(task: Task) -> tuple[list[Partial], int]:
-    """Read and count one task; return its partial results and the bytes read."""
+def run(task: Task, sink: Sink) -> int:
+    """Read and count one task; return the bytes read."""
     prepared = prepare(task.query)
-    reader = prepared.reader
-    times, height, width = reader.shape
-    row, column = task.block
-    rows, columns = slice(row * height, (row + 1) * height), slice(column * width, (column + 1) * width)
-    chunk_of_date = prepared.stored // times
-    time_chunks = np.unique(chunk_of_date)
-    keys = [(int(chunk), row, column) for chunk in time_chunks]
-    readers = {reader.layer: reader, **prepared.own_layers}
-    fetched = {layer: own.fetch(keys) for layer, own in readers.items()}
-    others = {
-        layer: sample(
-            prepared.archive[layer.product],
-            layer.variable,
-            prepared.product.grid,
-            rows,
-            columns,
-            prepared.dates,
-        )
-        for layer in prepared.other_layers
+    times, height, width = prepared.shape
+    stored = prepared.stored[task.dates]
+    chunk_of_date = stored // times
+    chunks = np.unique(chunk_of_date).tolist()
+    keys = [(int(chunk), *task.block) for chunk in chunks]
+    fetched = {layer: reader.fetch(keys) for layer, reader in prepared.readers.items()}
+    layers = {
+        layer: reader.array(f"layer {number}")
+        for number, (layer, reader) in enumerate(prepared.readers.items())
     }
-    buffers = {layer: own.empty() for layer, own in readers.items()}
-    pixels = Pixels(task.runs, task.edges, task.weights, (height, width))
-    if task.query.weights == "area":
-        pixels.weigh(np.cos(np.radians(prepared.product.grid.ys(rows.start, rows.stop))))
-    partials = []
-    for index, chunk in enumerate(time_chunks):
-        wanted = np.flatnonzero(chunk_of_date == chunk)
-        for layer, own in readers.items():
-            own.decode(fetched[layer][0][index], buffers[layer])
-        dates = (prepared.stored[wanted] - chunk * times).astype(np.int64)
-        layers: dict[Layer, NDArray[Any]] = dict(buffers)
-        for layer, (found, which) in others.items():
-            layers[layer] = found[which[wanted]] if len(found) > 1 else found
-        partials.append(_count(prepared, pixels, layers, dates, wanted))
-    return partials, sum(size for _, size in fetched.values())
+    blocks = _Labelled(task, prepared)
+    for index, chunk in enumerate(chunks):
+        for layer, reader in prepared.readers.items():
+            reader.decode(fetched[layer][0][index], layers[layer])
+        within = np.flatnonzero(chunk_of_date == chunk)
+        for chosen, pixels in blocks.by_class(layers, task.dates[within], stored[within] - chunk * times):
+            wanted = task.dates[within[chosen]]
+            dates = (stored[within[chosen]] - chunk * times).astype(np.int64)
+            for partial in _count(prepared, task.block, pixels, layers, wanted, dates):
+                sink.add(partial, np.isin(partial.groups // task.query.classes, task.alone))
+    return sum(size for _, size in fetched.values())
+
+
+class _Labelled:
+    """The labelled pixels of a task's block, for each combination of classes in time."""
+
+    def __init__(self, task: Task, prepared: Prepared) -> None:
+        self._task, self._prepared = task, prepared
+        self._kept: tuple[Any, Pixels] | None = None
+
+    def by_class(
+        self, layers: dict[Layer, NDArray[Any]], wanted: NDArray[np.int64], dates: NDArray[np.int64]
+    ) -> list[tuple[NDArray[np.intp], Pixels]]:
+        """Return which of some dates have the same classes, and the pixels labelled by them.
+
+        Parameters
+        ----------
+        layers : dict
+            The layers that are read in chunks.
+        wanted, dates : (t,) int64
+            Dates of the query, and where they are in the chunk.
+        """
+        prepared = self._prepared
+        if not any(layer in layers for layer in prepared.strata):
+            periods = [prepared.periods[layer][wanted] for layer in prepared.strata]
+            keys = np.zeros(len(wanted), np.int64)
+            for period in periods:
+                keys = keys * (period.max() + 2) + period + 1
+            return [
+                (chosen, self._lasting(int(wanted[chosen[0]])))
+                for key in np.unique(keys)
+                if len(chosen := np.flatnonzero(keys == key))
+            ]
+        return [  # a stratum of the product itself: other classes at each date
+            (np.array([index]), self._pixels(self._classes(layers, int(wanted[index]), int(dates[index]))))
+            for index in range(len(wanted))
+        ]
+
+    def _lasting(self, date: int) -> Pixels:
+        """Pixels labelled by classes that are not the product's own, which caches may keep."""
+        task, prepared = self._task, self._prepared
+        periods = tuple((layer, int(prepared.periods[layer][date])) for layer in prepared.strata)
+        if self._kept is None or self._kept[0] != periods:
+            if task.area:
+                query = task.query
+                key = (
+                    task.area,
+                    query.snapshot,
+                    query.product,
+                    prepared.shape,
+                    query.weights,
+                    periods,
+                    task.block,
+                )
+                pixels = CACHE.get(
+                    key, lambda: self._pixels(self._classes({}, date, 0)), lambda made: made.size
+                )
+            else:
+                pixels = self._pixels(self._classes({}, date, 0))
+            self._kept = periods, pixels
+        return self._kept[1]
+
+    def _classes(self, layers: dict[Layer, NDArray[Any]], date: int, at: int) -> NDArray[Any] | None:
+        prepared = self._prepared
+        found = [
+            layers[layer][at] if layer in layers else prepared.other(layer, self._task.block, date)
+            for layer in prepared.strata
+        ]
+        if len(found) < 2:
+            return found[0] if found else None
+        return np.asarray(found[0].astype(np.uint16) * np.uint16(CLASSES) + found[1])
+
+    def _pixels(self, classes: NDArray[Any] | None) -> Pixels:
+        task, prepared = self._task, self._prepared
+        _, height, width = prepared.shape
+        factor = FACTORS[task.query.weights]
+        rows = np.arange(task.block[0] * height, (task.block[0] + 1) * height)
+        return Pixels(
+            task.runs, task.edges, task.weights, (height, width), classes, task.query.classes,
+            None if factor is None else factor(prepared.product.grid, rows),
+        )  # fmt: skip
 
 
 def _count(
     prepared: Prepared,
+    block: tuple[int, int],
     pixels: Pixels,
     layers: dict[Layer, NDArray[Any]],
+    wanted: NDArray[np.int64],
     dates: NDArray[np.int64],
-    positions: NDArray[np.intp],
-) -> Partial:
-    """Count one chunk of time; a layer is a whole chunk, or has the dates asked (`Prepared.is_chunk`)."""
-    classes = None
-    if prepared.by is not None:
-        classes = layers[prepared.by]
-        if prepared.is_chunk(prepared.by):
-            classes = classes[dates]
-    groups, label, entry_group = pixels.labels(classes)
-    dn = layers[prepared.reader.layer]
-    if prepared.codes is not None:
-        layer, masked = _mask_layer(prepared, layers, dn, dates)
-        codes = prepared.codes[0]
-        whole = np.zeros((len(dates), len(groups) + 1, BINS), np.int64)
-        parts = np.zeros_like(whole)
-        count_codes(dn, dates, codes, layer, masked, label, pixels.window, whole)
-        count_entries(
-            dn, dates, codes, layer, masked, pixels.entries, entry_group, pixels.weights, whole, parts
-        )
-        return Partial(groups, positions.astype(np.int64), whole[:, 1:], parts[:, 1:])
-    # more than 8 bits: every pixel is an entry
-    row, column = np.nonzero(pixels.zone >= 0)
-    all_pixels = np.vstack([np.column_stack([row, column]), pixels.entries])
-    group = np.hstack([label[:, row, column].astype(np.int64), entry_group]) - 1
-    weight = np.concatenate([np.full(len(row), ONE), pixels.weights])
-    taken = dn[dates[:, None], all_pixels[:, 0], all_pixels[:, 1]]
-    passes = _passes(prepared, layers, dates, dn.shape[1:])
-    masked_pixels = np.broadcast_to(~passes[:, all_pixels[:, 0], all_pixels[:, 1]], taken.shape)
-    values, whole, parts = count_values(
-        taken, prepared.variable.is_valid(taken), masked_pixels, group, weight, len(groups)
-    )
-    return Partial(groups, positions.astype(np.int64), whole, parts, values)
+) -> Any:
+    """Count some dates of a chunk of time, one variable after the other."""
+    results = prepared.results[wanted]
+    passes = None
+    if prepared.mask is not None and (
+        prepared.rule is None or any(codes is None for codes in prepared.codes)
+    ):
+        passes = np.broadcast_to(
+            prepared.mask.evaluate({
+                layer: layers[layer][dates]
+                if layer in layers
+                else np.stack([prepared.other(layer, block, date) for date in wanted.tolist()])
+                for layer in prepared.mask.layers
+            }),
+            (len(dates), *prepared.shape[1:]),
+        )  # fmt: skip
+    for number, ((layer, _), codes) in enumerate(zip(prepared.targets, prepared.codes, strict=True)):
+        dn = layers[layer]
+        if codes is None:
+            taken = dn[dates]
+            through = np.ones((1, *prepared.shape[1:]), bool) if passes is None else passes
+            valid = prepared.variables[number].is_valid(taken)
+            yield count_values(number, dn, valid, through, dates, results, pixels)
+        elif prepared.mask is None:
+            yield count_bins(number, dn, dn, dates, results, codes, EVERYTHING, pixels)
+        elif prepared.rule is not None:
+            yield count_bins(
+                number, dn, layers[prepared.rule[0]], dates, results, codes, prepared.rule[1], pixels
+            )
+        else:
+            assert passes is not None
+            flags = np.zeros(dn.shape, np.uint8)
+            flags[dates] = passes
+            yield count_bins(number, dn, flags, dates, results, codes, _BOOLEAN, pixels)
 
 
-def _mask_layer(
-    prepared: Prepared, layers: dict[Layer, NDArray[Any]], dn: NDArray[Any], dates: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return an 8-bit layer like a chunk and which of its DNs are masked (255)."""
-    if prepared.mask is None:
-        return dn, np.zeros(BINS, np.uint8)
-    table = prepared.mask_table
-    if table is not None and prepared.is_chunk(table[0]):
-        return layers[table[0]], np.where(table[1], 0, 255).astype(np.uint8)
-    layer = np.zeros(dn.shape, np.uint8)
-    layer[dates] = _passes(prepared, layers, dates, dn.shape[1:])
-    return layer, np.array([255] + [0] * (BINS - 1), np.uint8)
-
-
-def _passes(
-    prepared: Prepared, layers: dict[Layer, NDArray[Any]], dates: NDArray[np.int64], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """Where the mask is true, for the dates asked (or one for all of them)."""
-    if prepared.mask is None:
-        return np.ones((1, *shape), bool)
-    needed = {
-        layer: layers[layer][dates] if prepared.is_chunk(layer) else layers[layer]
-        for layer in prepared.mask.layers
-    }
-    return prepared.mask.evaluate(needed)
+_BOOLEAN = rule_of(np.arange(BINS) % 2 == 1)

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import shapely
 import xarray as xr
-from numpy.typing import NDArray
 
-from probav import areas
-from probav.accumulate import Accumulator, memory_budget
-from probav.archive import Product, Progress, open_archive
+from probav import areas, remembered
+from probav.accumulate import Accumulator, Reduced
+from probav.archive import Archive, Product, Progress
 from probav.areas import Aoi
+from probav.caches import CACHE
 from probav.choices import DEFAULT_REDUCERS, ENGINES, WEIGHTS
-from probav.coverage import ONE, Coverage, coverage
+from probav.coverage import Coverage, coverage
 from probav.errors import OutsideError, QueryError, did_you_mean
+from probav.estimation import Estimate, cost
 from probav.execution import choose, engine
 from probav.execution.local import threads
-from probav.histogram import BINS, code_table
 from probav.masks import parse_mask
-from probav.pixels import CLASSES
-from probav.query import Estimate, Query, Task, make_tasks, prepare, stratum
-from probav.reducers import check_reducers, reduce
-from probav.times import select
+from probav.query import Query, prepare, stratum
+from probav.reducers import check_reducers
+from probav.tables import Tables
+from probav.tasks import make_batches, results_of, task_counts
+from probav.times import group_times, select
 
-_COUNTS = {
-    "count": "pixels of the zone, covered parts counted as such: valid + masked + nodata + outside",
-    "valid": "pixels that count: they hold a value and the mask lets them through",
-    "masked": "pixels that hold a value which the mask excludes",
-    "nodata": "pixels of the archive that hold no value at this date",
-    "outside": "pixels where the archive holds nothing at any date",
-}
-_SAMPLE = 16  # chunks whose size is looked up for an estimate
-_DECODE_RATE = 0.6e9  # bytes of pixels a second and core, decoded and counted
-_CHUNK_SECONDS = 1e-3
+_MOST_STRATA = 2
 
 
 def statistics(
@@ -44,12 +36,14 @@ def statistics(
     time: Any = None,
     mask: str | None = None,
     *,
-    by: str | None = None,
-    variable: str | None = None,
+    by: str | Sequence[str] | None = None,
+    variable: str | Sequence[str] | None = None,
     reducers: Sequence[str] = DEFAULT_REDUCERS,
+    by_time: str | None = None,
     coverage: str = "fraction",
     weights: str = "pixel",
     engine: str = "auto",
+    cache: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """Return statistics of a product's values in each feature of an area, date by date.
@@ -62,26 +56,34 @@ def statistics(
         Both ends included; all dates if not given. A composite belongs to the first day of its period.
     mask : str, optional
         Which pixels count: "clear & land"; see `probav.masks`.
-    by : str, optional
-        A categorical layer ("landcover") to split each zone by.
-    variable : str, optional
-        The product's main variable if not given.
+    by : str or pair of str, optional
+        One or two categorical layers ("landcover") to split each zone by; two are crossed.
+    variable : str or sequence of str, optional
+        The product's main variable if not given. Several are counted in one pass over masks and classes.
     reducers : sequence of str
-        Any of mean, std, var, min, max, sum, median, p0 to p100; see `probav.reducers`.
-    coverage : {"fraction", "centre", "touched"}
-        How polygons cover pixels; see `probav.coverage`.
+        Any of mean, std, var, min, max, sum, mode, median, iqr, p0 to p100, below_X and above_X (fraction of
+        the valid pixels below or above a value), area (of the valid pixels, km2) and histogram; see
+        `probav.reducers`. Counts are always given.
+    by_time : {"month", "season", "year", "dekad-of-year", "month-of-year"}, optional
+        Count all dates of a period together, exactly, as if they were one image with more pixels.
+    coverage : {"fraction", "centre", "touched", "bilinear"}
+        How polygons cover pixels; "bilinear" is for points; see `probav.coverage`.
     weights : {"pixel", "area"}
         "area" counts each pixel with the cosine of its latitude, so that counts are in pixels at the equator.
     engine : {"auto", "local", "spark"}
+    cache : bool
+        Keep the result on the disk, under snapshot and query, and take it from there when it is asked again;
+        see `probav.remembered`.
     progress : callable, optional
         Called with tasks done, tasks in all and bytes read.
 
     Returns
     -------
     xarray.Dataset
-        Dimensions (zone, [class,] time), one zone a feature in input order. The reducers in physical units,
-        NaN where no pixel is valid, and always count, valid, masked, nodata, outside (float64, pixels) and
-        valid_fraction. Counts include partly covered pixels with their covered part.
+        Dimensions ([variable,] zone, [class, [class2,]] time), one zone a feature in input order. The
+        reducers in physical units, NaN where no pixel is valid, and always count, valid, masked, nodata,
+        outside (float64, pixels) and valid_fraction. Counts include partly covered pixels with their covered
+        part. With `by_time`, counts are pixels times dates.
 
     Raises
     ------
@@ -89,23 +91,23 @@ def statistics(
         If no feature meets what the archive holds.
     TimeError, MaskError, UnknownNameError, QueryError, AoiError
         If an argument can't be understood; nothing is read then.
+    BudgetError
+        If the distinct values of a variable with more than 8 bits outgrow the memory budget.
     """
     where = areas.aoi(aoi)
-    names = check_reducers(reducers)
-    query = _query(product, time, mask, by, variable, weights)
-    pixels = _covered(product, where, coverage)
-    engine = choose(_checked(engine, ENGINES, "engine"), _estimate(query, pixels, "local").seconds)
-    dates = product.times[list(query.dates)]
-    result = _Result(product, query, where, names, dates)
-    batches = _batches(query, pixels, len(where))
-    total = sum(len(tasks) for _, tasks in batches)
-    finished = 0
-    for zones, tasks in batches:
-        accumulator = _run(query, tasks, engine, progress, finished, total)
-        finished += len(tasks)
-        result.take(zones, accumulator)
-    result.take_outside(pixels.outside, where)
-    return result.dataset(coverage)
+    query, labels = _query(product, time, mask, by, variable, weights, check_reducers(reducers), by_time)
+    _checked(engine, ENGINES, "engine")
+    pixels, area = _covered(product, where, coverage)
+    tables = Tables(product, query, where, pixels, labels, by_time, coverage, single=_is_one(variable))
+
+    def compute() -> xr.Dataset:
+        work = [replace(query, weights="km2", reducers=()), query] if "area" in query.reducers else [query]
+        for part in work:
+            for reduced in _computed(part, pixels, area, engine, progress):
+                tables.take(reduced, part.weights)
+        return tables.dataset()
+
+    return remembered.result(tables.attributes, where, compute) if cache else compute()
 
 
 def estimate(
@@ -114,23 +116,54 @@ def estimate(
     time: Any = None,
     mask: str | None = None,
     *,
-    by: str | None = None,
-    variable: str | None = None,
+    by: str | Sequence[str] | None = None,
+    variable: str | Sequence[str] | None = None,
+    reducers: Sequence[str] = DEFAULT_REDUCERS,
+    by_time: str | None = None,
     coverage: str = "fraction",
     weights: str = "pixel",
     engine: str = "auto",
     **_: Any,
 ) -> Estimate:
-    """Return what `statistics` with the same arguments would read and cost, without reading pixels.
+    """Return what `statistics` with the same arguments would read and cost.
+
+    A few of the query's chunks are read and counted to see how long that takes here.
 
     Raises
     ------
     OutsideError, TimeError, MaskError, UnknownNameError, QueryError, AoiError
         As `statistics`.
     """
-    query = _query(product, time, mask, by, variable, weights)
-    pixels = _covered(product, areas.aoi(aoi), coverage)
-    return _estimate(query, pixels, _checked(engine, ENGINES, "engine"))
+    query, _ = _query(product, time, mask, by, variable, weights, check_reducers(reducers), by_time)
+    pixels, area = _covered(product, areas.aoi(aoi), coverage)
+    found = cost(query, pixels, area)
+    return replace(found, engine=choose(_checked(engine, ENGINES, "engine"), lambda: found.seconds))
+
+
+def _computed(
+    query: Query, pixels: Coverage, area: str, name: str, progress: Progress | None
+) -> list[Reduced]:
+    """Run a query batch by batch; return its final numbers."""
+    name = choose(name, lambda: cost(query, pixels, area).seconds)
+    batches = make_batches(query, pixels, threads(), area)
+    total = sum(map(len, batches))
+    finished, found = 0, []
+    reducer = prepare(query).reducer
+    for tasks in batches:
+
+        def step(done: int, _: int, read: int, before: int = finished) -> None:
+            if progress is not None:
+                progress(before + done, total, read)
+
+        accumulator = Accumulator(results_of(tasks), reducer, task_counts(tasks, pixels.zones), query.classes)
+        engine(name)(tasks, accumulator, step)
+        finished += len(tasks)
+        found += accumulator.done
+    return found
+
+
+def _is_one(variable: Any) -> bool:
+    return variable is None or isinstance(variable, str)
 
 
 def _checked(value: str, choices: tuple[str, ...], what: str) -> str:
@@ -140,191 +173,84 @@ def _checked(value: str, choices: tuple[str, ...], what: str) -> str:
 
 
 def _query(
-    product: Product, time: Any, mask: str | None, by: str | None, variable: str | None, weights: str
-) -> Query:
-    """Check everything that can be checked without reading a pixel."""
-    chosen = product.definition.variable(variable)
-    if chosen.name not in product.variables:
+    product: Product,
+    time: Any,
+    mask: str | None,
+    by: str | Sequence[str] | None,
+    variable: str | Sequence[str] | None,
+    weights: str,
+    reducers: tuple[str, ...],
+    by_time: str | None,
+) -> tuple[Query, Any]:
+    """Check everything that can be checked without reading a pixel; return the query and its time labels."""
+    archive = Archive(product.store)
+    names = [variable] if variable is None or isinstance(variable, str) else list(variable)
+    chosen = [product.definition.variable(name) for name in names]
+    if not chosen:
+        raise QueryError(f"variable is empty; expected one or more of {', '.join(product.variables)}.")
+    for item in chosen:
+        if item.name not in product.variables:
+            raise QueryError(
+                f"The archive holds no {item.name} of {product.id}, only {', '.join(product.variables)}."
+            )
+        if product.variables[item.name].kind != "continuous":
+            raise QueryError(
+                f"{item.long_name} is no quantity that has a mean; use it as by={item.name!r} or in a mask."
+            )
+        if "histogram" in reducers and product.variables[item.name].dtype != "uint8":
+            raise QueryError(
+                f"{item.name} of {product.id} has too many values for the reducer 'histogram', which is for 8-bit "
+                "variables; ask for percentiles (p0 to p100) or thresholds (below_0.2) instead."
+            )
+    if (
+        "histogram" in reducers
+        and len({(product.variables[item.name].scale, item.offset, item.valid) for item in chosen}) > 1
+    ):
         raise QueryError(
-            f"The archive holds no {chosen.name} of {product.id}, only {', '.join(product.variables)}."
+            "The histograms of variables with different scales don't fit in one array; ask for one variable at a "
+            "time."
         )
-    if product.variables[chosen.name].kind != "continuous":
+    shapes = {product.array(item.name).chunks for item in chosen}
+    if len(shapes) > 1:
         raise QueryError(
-            f"{chosen.long_name} is no quantity that has a mean; use it as by={chosen.name!r} or in a mask."
+            f"{', '.join(item.name for item in chosen)} of {product.id} are stored in chunks of different size; "
+            "ask for one variable at a time."
         )
-    archive = open_archive(product.store.url, snapshot=product.store.snapshot)
+    strata = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    if len(strata) > _MOST_STRATA:
+        raise QueryError(f"by has {len(strata)} layers; expected one or two, such as ('landcover', 'SM').")
     if mask is not None:
         parse_mask(mask, product, archive)
-    if by is not None:
-        stratum(by, archive, product.id)
-    return Query(
+    for name in strata:
+        stratum(name, archive, product.id)
+    dates = select(product.times, time, product.id)
+    results, labels = group_times(product.times[dates], by_time)
+    query = Query(
         product.store.url,
         product.store.snapshot,
         product.id,
-        chosen.name,
+        tuple(dict.fromkeys(item.name for item in chosen)),
         mask,
-        by,
+        strata,
         _checked(weights, WEIGHTS, "weights"),
-        tuple(select(product.times, time, product.id).tolist()),
+        tuple(dates.tolist()),
+        tuple(results.tolist()),
+        reducers,
     )
+    return query, labels
 
 
-def _covered(product: Product, where: Aoi, rule: str) -> Coverage:
-    pixels = coverage(where, product.grid, product.held, rule)
-    if not len(pixels.runs) and not len(pixels.edges):
+def _covered(product: Product, where: Aoi, rule: str) -> tuple[Coverage, str]:
+    """Return the pixels of an area, and what they are known by in caches."""
+    text = repr((where.digest, product.grid, product.held.wkb_hex, rule))
+    area = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    pixels = CACHE.get(
+        ("coverage", area), lambda: coverage(where, product.grid, product.held, rule), lambda made: made.size
+    )
+    if pixels.is_empty:
         west, south, east, north = (f"{edge:.4f}" for edge in where.bounds)
         raise OutsideError(
             f"The area ({west}, {south}, {east}, {north}) lies outside of what the archive holds. "
             f"{product.extent}."
         )
-    return pixels
-
-
-def _batches(query: Query, pixels: Coverage, zones: int) -> list[tuple[NDArray[np.intp], list[Task]]]:
-    """Split zones so that the histograms of each batch fit the memory budget."""
-    per_zone = len(query.dates) * BINS * 16 * (8 if query.by else 1)
-    size = max(1, memory_budget() // per_zone)
-    if size >= zones:
-        return [(np.arange(zones), make_tasks(query, pixels))]
-    batches = []
-    for start in range(0, zones, size):
-        run = (pixels.runs[:, 0] >= start) & (pixels.runs[:, 0] < start + size)
-        edge = (pixels.edges[:, 0] >= start) & (pixels.edges[:, 0] < start + size)
-        own = Coverage(pixels.runs[run], pixels.edges[edge], pixels.weights[edge], pixels.outside)
-        batches.append((np.arange(start, min(start + size, zones)), make_tasks(query, own)))
-    return batches
-
-
-def _run(
-    query: Query, tasks: list[Task], name: str, progress: Progress | None, before: int, total: int
-) -> Accumulator:
-    variable = prepare(query).variable
-    table = (
-        code_table(variable.is_valid(np.arange(BINS, dtype=np.uint8))) if variable.dtype == "uint8" else None
-    )
-    values = None if table is None else variable.physical(table[1].astype(np.float64))
-    accumulator = Accumulator(len(query.dates), values)
-
-    def step(done: int, _: int, read: int) -> None:
-        if progress is not None:
-            progress(before + done, total, read)
-
-    for partial in engine(name)(tasks, step):
-        accumulator.add(partial)
-    return accumulator
-
-
-def _estimate(query: Query, pixels: Coverage, name: str) -> Estimate:
-    prepared = prepare(query)
-    times, height, width = prepared.reader.shape
-    blocks = {task.block for task in make_tasks(query, pixels)}
-    readers = [prepared.reader, *prepared.own_layers.values()]
-    time_chunks = sorted({int(position) // times for position in prepared.stored})
-    chunks = len(blocks) * len(time_chunks) * len(readers)
-    spread = sorted(blocks)[:: max(1, len(blocks) // _SAMPLE)][:_SAMPLE]
-    middle = time_chunks[len(time_chunks) // 2]
-    sampled = sum(reader.sizes([(middle, *block) for block in spread]) for reader in readers)
-    raw = sum(np.dtype(reader.variable.dtype).itemsize for reader in readers) * times * height * width
-    inside = int((pixels.runs[:, 3] - pixels.runs[:, 2]).sum()) + len(pixels.edges)
-    work = raw * len(blocks) * len(time_chunks) / _DECODE_RATE + chunks * _CHUNK_SECONDS
-    seconds = 0.02 + work / min(threads(), max(1, len(blocks)))
-    return Estimate(
-        chunks,
-        int(sampled / len(spread) * len(blocks) * len(time_chunks)),
-        inside * len(query.dates),
-        seconds,
-        choose(name, seconds),
-    )
-
-
-class _Result:
-    """The arrays of a result, filled batch by batch."""
-
-    def __init__(
-        self,
-        product: Product,
-        query: Query,
-        where: Aoi,
-        names: tuple[str, ...],
-        dates: NDArray[np.datetime64],
-    ) -> None:
-        self.product, self.query, self.where, self.names, self.dates = product, query, where, names, dates
-        self.variable = product.variables[query.variable]
-        self.found: dict[int, dict[str, NDArray[np.float64]]] = {}
-        self.empty = {name: reduce(name, np.zeros(1), np.zeros((len(dates), 1))) for name in names}
-        self.empty |= {name: np.zeros(len(dates)) for name in _COUNTS}
-
-    def take(self, zones: NDArray[np.intp], accumulator: Accumulator) -> None:
-        """Take over the groups of a batch of zones."""
-        reduced = accumulator.reduce(self.names, self.variable.scale, self.variable.offset)
-        for group in accumulator.groups:
-            valid, masked, nodata = accumulator.counts(group)
-            self.found[group] = {
-                **self.empty, **reduced[group],
-                "valid": valid, "masked": masked, "nodata": nodata, "count": valid + masked + nodata,
-            }  # fmt: skip
-
-    def take_outside(self, outside: NDArray[np.int64], where: Aoi) -> None:
-        """Count pixels beyond the archive; with strata they belong to no class."""
-        no_class = 0 if self.query.by is None else CLASSES - 1
-        for zone in np.flatnonzero(outside).tolist():
-            share = outside[zone] / ONE
-            if self.query.weights == "area":  # its rows were not looked at: taken at the zone's middle
-                share *= np.cos(np.radians(where.frame.geometry.iloc[zone].centroid.y))
-            row = self.found.setdefault(zone * CLASSES + no_class, dict(self.empty))
-            row["outside"] = row["outside"] + share
-            row["count"] = row["count"] + share
-
-    def dataset(self, coverage: str) -> xr.Dataset:
-        """Return everything as a labelled dataset."""
-        query, variable, frame = self.query, self.variable, self.where.frame
-        classes = sorted({group % CLASSES for group in self.found})
-        names = (*self.names, *_COUNTS)
-        arrays = {name: np.zeros((len(frame), len(classes), len(self.dates))) for name in names}
-        for name in names:
-            arrays[name][:] = self.empty[name]
-            for group, row in self.found.items():
-                arrays[name][group // CLASSES, classes.index(group % CLASSES)] = row[name]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            arrays["valid_fraction"] = np.where(arrays["count"] > 0, arrays["valid"] / arrays["count"], 0.0)
-        dims = ("zone", "class", "time") if query.by else ("zone", "time")
-        data = {
-            name: (dims, array if query.by else array[:, 0], self._attributes(name))
-            for name, array in arrays.items()
-        }
-        coords: dict[str, Any] = {
-            "zone": ("zone", frame.index.to_numpy(dtype=object).astype(str)),
-            "name": ("zone", frame["name"].astype(str).to_numpy(dtype=object).astype(str)),
-            "geometry": ("zone", shapely.from_wkb(shapely.to_wkb(frame.geometry.to_numpy()))),
-            "time": ("time", self.dates.astype("datetime64[ns]"), {"long_name": "first day of the period"}),
-        }
-        if query.by:
-            layer = stratum(query.by, open_archive(query.url, snapshot=query.snapshot), query.product)
-            words = (
-                open_archive(query.url, snapshot=query.snapshot)[layer.product]
-                .variables[layer.variable]
-                .flags
-            )
-            coords["class"] = ("class", classes)
-            coords["class_name"] = ("class", [words.get(code, "no data") for code in classes])
-        return xr.Dataset(
-            data,
-            coords,
-            {
-                "product": query.product, "title": self.product.title, "variable": variable.name,
-                "long_name": variable.long_name, "units": variable.units, "mask": query.mask or "",
-                "by": query.by or "", "coverage": coverage, "weights": query.weights,
-                "archive": query.url, "snapshot": query.snapshot,
-                "citation": self.product.definition.citation, "license": self.product.definition.licence,
-            },
-        )  # fmt: skip
-
-    def _attributes(self, name: str) -> dict[str, str]:
-        if name in _COUNTS:
-            return {"long_name": _COUNTS[name], "units": "pixels"}
-        if name == "valid_fraction":
-            return {"long_name": "valid / count", "units": "1"}
-        units = self.variable.units
-        if name == "var" and units != "1":
-            units = f"({units})2"
-        return {"long_name": f"{name} of {self.variable.long_name}", "units": units}
+    return pixels, area

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.errors import TimeError
+from probav.errors import TimeError, did_you_mean
 
 Days = NDArray[np.datetime64]
 _EXPECTED = (
     "expected a year ('2015'), a month ('2015-03'), a day ('2015-03-21'), two of them "
     "('2015-03/2015-10' or a pair), or a slice"
 )
+BY_TIME = {
+    "month": "first day of the month",
+    "season": "first day of the season: December to February, March to May, and so on",
+    "year": "first day of the year",
+    "dekad-of-year": "dekad of the year, 1 to 36, over all years",
+    "month-of-year": "month, 1 to 12, over all years",
+}
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 
 
@@ -92,3 +99,49 @@ def select(times: Days, time: Any, what: str) -> NDArray[np.intp]:
         held = f"it holds {len(times)} dates from {times[0]} to {times[-1]}" if len(times) else "it is empty"
         raise TimeError(f"{what} has no date in {first or '...'} to {last or '...'}: {held}.")
     return np.flatnonzero(keep)
+
+
+def group_times(times: Days, by_time: str | None) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Group dates: to which group each belongs, and the labels of the groups.
+
+    Parameters
+    ----------
+    times : (t,) datetime64[D], sorted
+    by_time : None or a key of `BY_TIME`
+        None: each date is a group of its own.
+
+    Returns
+    -------
+    groups : (t,) int64
+    labels : (g,) datetime64[D] or int64
+        Ascending; groups without a date are left out.
+
+    Raises
+    ------
+    TimeError
+        If there is no such grouping.
+
+    Notes
+    -----
+    A composite belongs to the group of the first day of its period, which is its label.
+    """
+    if by_time is None:
+        return np.arange(len(times)), times
+    if by_time not in BY_TIME:
+        raise TimeError(f"There is no by_time={by_time!r}.{did_you_mean(by_time, BY_TIME)}")
+    months = times.astype("datetime64[M]")
+    number = months.astype(np.int64)
+    labels: NDArray[Any]
+    if by_time == "month":
+        labels = months.astype("datetime64[D]")
+    elif by_time == "season":  # months are counted from January 1970: seasons begin at 2, 5, 8, 11
+        labels = ((number - 2) // 3 * 3 + 2).astype("datetime64[M]").astype("datetime64[D]")
+    elif by_time == "year":
+        labels = times.astype("datetime64[Y]").astype("datetime64[D]")
+    else:
+        labels = number % 12 + 1
+        if by_time == "dekad-of-year":
+            day = (times - months.astype("datetime64[D]")).astype(np.int64)
+            labels = 3 * (labels - 1) + np.minimum(day // 10, 2) + 1
+    found, groups = np.unique(labels, return_inverse=True)
+    return groups.astype(np.int64), found

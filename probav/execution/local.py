@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+from probav.accumulate import Accumulator
 from probav.archive import Progress
-from probav.histogram import Partial
 from probav.query import Task, run
 
 
@@ -19,26 +18,35 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def execute(tasks: list[Task], progress: Progress | None = None) -> Iterator[Partial]:
-    """Run tasks in threads and yield their partial results as they come.
+def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | None = None) -> None:
+    """Run tasks in threads, which add what they count to the accumulator.
 
-    Few results wait at a time, and an interrupt leaves no task behind.
+    An interrupt leaves no task behind.
     """
+
+    def work(task: Task) -> int:
+        read = run(task, accumulator)
+        accumulator.finish(task.zones)
+        return read
+
     done, read = 0, 0
+    if len(tasks) == 1:  # a point, a field: a thread takes longer to start
+        read = work(tasks[0])
+        if progress is not None:
+            progress(1, 1, read)
+        return
     waiting = iter(tasks)
     with ThreadPoolExecutor(threads(), thread_name_prefix="probav") as pool:
-        running: set[Future[tuple[list[Partial], int]]] = set()
+        running: set[Future[int]] = set()
         try:
             while True:
                 while len(running) < 2 * threads() and (task := next(waiting, None)) is not None:
-                    running.add(pool.submit(run, task))
+                    running.add(pool.submit(work, task))
                 if not running:
                     return
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    partials, size = future.result()
-                    yield from partials
-                    done, read = done + 1, read + size
+                    done, read = done + 1, read + future.result()
                     if progress is not None:
                         progress(done, len(tasks), read)
         finally:

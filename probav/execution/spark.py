@@ -6,26 +6,27 @@ package and the archive's URL, nothing of the driver.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from probav.accumulate import Accumulator, Reduced
 from probav.archive import Progress
 from probav.errors import EngineError
 from probav.histogram import Partial
-from probav.query import Query, Task, run
+from probav.query import Query, Task, prepare, run
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-_TASK = "query string, row long, col long, runs binary, edges binary, weights binary"
-_PARTIAL = (
-    "shape string, groups binary, positions binary, whole binary, parts binary, bins binary, bytes long"
-)
+_TASK = "number long, query string, arrays binary"
+_ANSWER = "number long, kind string, bytes long, arrays binary"
 _PAYLOAD = "number long, data binary"
 _TASKS_PER_CORE = 4
 
@@ -109,8 +110,8 @@ def _partitions(spark: SparkSession, tasks: int) -> int:
     return max(1, min(tasks, _TASKS_PER_CORE * parallelism()))
 
 
-def execute(tasks: list[Task], progress: Progress | None = None) -> Iterator[Partial]:
-    """Run tasks as one Spark job and yield their partial results.
+def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | None = None) -> None:
+    """Run tasks as one Spark job, and add what they count to the accumulator.
 
     Raises
     ------
@@ -118,19 +119,24 @@ def execute(tasks: list[Task], progress: Progress | None = None) -> Iterator[Par
         If Spark can't start or the job fails.
     """
     spark = session()
-    rows = [_to_row(task) for task in tasks]
+    rows = [_to_row(number, task) for number, task in enumerate(tasks)]
     parts = _partitions(spark, len(rows))
     try:
-        frame = spark.createDataFrame(rows, _TASK).repartition(parts).mapInArrow(_run_batches, _PARTIAL)
+        frame = spark.createDataFrame(rows, _TASK).repartition(parts).mapInArrow(_run_batches, _ANSWER)
         done, read = 0, 0
         for row in frame.toLocalIterator(prefetchPartitions=True):
-            partial = _from_row(row)
-            if partial is None:  # the end of a task
+            if row["kind"] == "partial":
+                arrays = _unpacked(row["arrays"])
+                partial = Partial(int(arrays.pop("variable")), **arrays)
+                accumulator.add(partial, np.zeros(len(partial.groups), bool))
+            elif row["kind"] == "reduced":
+                arrays = _unpacked(row["arrays"])
+                accumulator.take(Reduced(int(arrays.pop("variable")), **arrays))
+            else:
+                accumulator.finish(tasks[row["number"]].zones)
                 done, read = done + 1, read + int(row["bytes"])
                 if progress is not None:
                     progress(done, len(tasks), read)
-            else:
-                yield partial
     except EngineError:
         raise
     except Exception as error:
@@ -151,58 +157,66 @@ def _cause(error: BaseException) -> str:
     return (own or lines or [type(error).__name__])[0]
 
 
-def _to_row(task: Task) -> tuple[Any, ...]:
-    return (
-        json.dumps(asdict(task.query)),
-        *task.block,
-        task.runs.astype("<i8").tobytes(),
-        task.edges.astype("<i8").tobytes(),
-        task.weights.astype("<i8").tobytes(),
-    )
+def _packed(**arrays: Any) -> bytes:
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    return data.getvalue()
+
+
+def _unpacked(data: Any) -> dict[str, Any]:
+    with np.load(io.BytesIO(bytes(data)), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _to_row(number: int, task: Task) -> tuple[Any, ...]:
+    arrays = {name: getattr(task, name) for name in _TASK_ARRAYS}
+    return number, json.dumps(asdict(task.query)), _packed(block=np.array(task.block), **arrays)
+
+
+_TASK_ARRAYS = ("dates", "runs", "edges", "weights", "alone")
 
 
 def _to_task(row: dict[str, Any]) -> Task:
-    query = json.loads(row["query"])
-    query["dates"] = tuple(query["dates"])
-    return Task(
-        Query(**query),
-        (row["row"], row["col"]),
-        np.frombuffer(row["runs"], "<i8").reshape(-1, 4),
-        np.frombuffer(row["edges"], "<i8").reshape(-1, 3),
-        np.frombuffer(row["weights"], "<i8"),
-    )
+    query = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(row["query"]).items()
+    }
+    arrays = _unpacked(row["arrays"])
+    top, left = arrays.pop("block").tolist()
+    return Task(Query(**query), (top, left), **arrays)
+
+
+class _Answers:
+    """What a task counts, as rows: final numbers of zones that are complete, counts of the others."""
+
+    def __init__(self, number: int, task: Task) -> None:
+        self._number = number
+        self._reducer = prepare(task.query).reducer
+        self.rows: list[tuple[Any, ...]] = []
+
+    def add(self, partial: Partial, complete: NDArray[np.bool_]) -> None:
+        """Take counts over, some of whose groups are complete."""
+        if complete.any():
+            reduced = self._reducer.partial(partial, np.flatnonzero(complete))
+            arrays = {field.name: getattr(reduced, field.name) for field in fields(reduced)}
+            self.rows.append((self._number, "reduced", 0, _packed(**arrays)))
+        if not complete.all():
+            rest = partial.only(np.flatnonzero(~complete))
+            arrays = {field.name: getattr(rest, field.name) for field in fields(rest)}
+            self.rows.append((self._number, "partial", 0, _packed(**arrays)))
 
 
 def _run_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Run the tasks of a partition, on an executor."""
     import pyarrow as pa
 
-    names = [field.split()[0] for field in _PARTIAL.split(", ")]
-    types = [pa.string(), *[pa.binary()] * 5, pa.int64()]
+    names = [field.split()[0] for field in _ANSWER.split(", ")]
+    types = [pa.int64(), pa.string(), pa.int64(), pa.binary()]
     schema = pa.schema(list(zip(names, types, strict=True)))
     for batch in batches:
         for row in batch.to_pylist():
-            partials, size = run(_to_task(row))
-            rows = [_from_partial(partial) for partial in partials]
-            rows.append(("", b"", b"", b"", b"", b"", size))
+            task = _to_task(row)
+            answers = _Answers(row["number"], task)
+            size = run(task, answers)
+            rows = [*answers.rows, (row["number"], "done", size, b"")]
             yield pa.RecordBatch.from_pylist([dict(zip(names, item, strict=True)) for item in rows], schema)
-
-
-def _from_partial(partial: Partial) -> tuple[Any, ...]:
-    arrays = (partial.groups, partial.positions, partial.whole, partial.parts)
-    bins = b"" if partial.values is None else partial.values.astype("<f8").tobytes()
-    shape = json.dumps({"shape": partial.whole.shape, "wide": partial.values is not None})
-    return (shape, *(array.astype("<i8").tobytes() for array in arrays), bins, 0)
-
-
-def _from_row(row: Any) -> Partial | None:
-    if not row["shape"]:
-        return None
-    shape = json.loads(row["shape"])
-    return Partial(
-        np.frombuffer(row["groups"], "<i8"),
-        np.frombuffer(row["positions"], "<i8"),
-        np.frombuffer(row["whole"], "<i8").reshape(shape["shape"]),
-        np.frombuffer(row["parts"], "<i8").reshape(shape["shape"]),
-        np.frombuffer(row["bins"], "<f8") if shape["wide"] else None,
-    )

@@ -17,6 +17,7 @@ from probav.storage.location import (
     local_path,
     store_settings,
 )
+from probav.storage.locations import Places
 from probav.storage.originals import CheckedStore, authorized
 from probav.storage.steady import SteadyStore, broken_off, steady
 
@@ -125,6 +126,7 @@ class Store:
             raise ArchiveError(f"The archive {url} has no {wanted}: {first_line(error)}") from error
         self.snapshot = str(session.snapshot_id)
         self.zarr_store = CheckedStore(steady_store(url, self.repository, session))
+        self.places = Places(self)
         try:
             self.root = zarr.open_group(self.zarr_store, mode="r")
         except FileNotFoundError as error:

@@ -1,0 +1,108 @@
+"""What a query would cost: its size is counted, its time measured on a few of its own chunks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from probav.accumulate import Accumulator
+from probav.coverage import Coverage
+from probav.execution.local import threads
+from probav.query import Prepared, Query, Task, prepare, run
+from probav.tasks import make_batches, results_of, task_counts
+
+_TRIED = 4  # tasks that are run for one chunk of time
+_SIZED = 16  # chunks whose size is looked up
+_START = 2e-3  # seconds that any query takes
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a query would cost.
+
+    Attributes
+    ----------
+    chunks : int
+    bytes : int
+        Compressed bytes to read, from a sample of the chunks.
+    pixels : int
+        Pixels times dates that lie in the area.
+    seconds : float
+        On this machine, in threads, from a sample of the chunks.
+    engine : str
+        Which engine "auto" would take.
+    """
+
+    chunks: int
+    bytes: int
+    pixels: int
+    seconds: float
+    engine: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.chunks:,} chunks, {self.bytes / 1e6:,.1f} MB to read, {self.pixels:,} pixels x dates, "
+            f"about {self.seconds:.3g} s with engine {self.engine!r}"
+        )
+
+
+def cost(query: Query, coverage: Coverage, area: str) -> Estimate:
+    """Return what a query costs in threads of this process.
+
+    Parameters
+    ----------
+    query : Query
+    coverage : Coverage
+        Of its area.
+    area : str
+        What the area is known by in caches.
+    """
+    prepared = prepare(query)
+    batches = make_batches(query, coverage, 1, area)
+    tasks = sorted((task for batch in batches for task in batch), key=_pixels)
+    in_time = [len(_chunks(prepared, task)) for task in tasks]
+    readers = list(prepared.readers.values())
+    spread = tasks[:: max(1, len(tasks) // _SIZED)][:_SIZED]
+    middle = [_chunks(prepared, task)[len(_chunks(prepared, task)) // 2] for task in spread]
+    keys = [(int(chunk), *task.block) for chunk, task in zip(middle, spread, strict=True)]
+    sized = sum(reader.sizes(keys) for reader in readers) / len(keys)
+    a_chunk = _seconds_a_chunk(query, prepared, tasks, coverage.zones)
+    work = a_chunk * sum(in_time)
+    at_once = min(threads(), sum(in_time))
+    passes = 2 if "area" in query.reducers else 1
+    return Estimate(
+        sum(in_time) * len(readers),
+        int(sized * sum(in_time)),
+        coverage.pixels * len(query.dates),
+        _START + passes * work / at_once,
+        "local",
+    )
+
+
+def _pixels(task: Task) -> int:
+    return int((task.runs[:, 3] - task.runs[:, 2]).sum()) + len(task.edges)
+
+
+def _chunks(prepared: Prepared, task: Task) -> list[int]:
+    return list(np.unique(prepared.stored[task.dates] // prepared.shape[0]))
+
+
+def _seconds_a_chunk(query: Query, prepared: Prepared, tasks: list[Task], zones: int) -> float:
+    """Run some tasks, from the smallest to the largest, for one chunk of time each."""
+    step = max(1, len(tasks) // _TRIED)
+    tried = tasks[step // 2 :: step][:_TRIED]
+    seconds = []
+    for number, task in enumerate([tried[0], *tried]):  # the first one again: to load and to compile
+        chunks = prepared.stored[task.dates] // prepared.shape[0]
+        one = replace(task, dates=task.dates[chunks == chunks[len(chunks) // 2]])
+        accumulator = Accumulator(
+            results_of([one]), prepared.reducer, task_counts([one], zones), query.classes
+        )
+        start = time.perf_counter()
+        run(one, accumulator)
+        accumulator.finish(one.zones)
+        if number:
+            seconds.append(time.perf_counter() - start)
+    return float(np.mean(seconds))
