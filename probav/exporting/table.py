@@ -23,7 +23,7 @@ def tidy(dataset: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        In the order of the dataset's dimensions, zones outermost. Columns: each dimension followed by what
+        Rows in the order of the dataset's dimensions. Columns: each dimension followed by what
         belongs to it (zone, name; class, class_name; time), then the statistics. A histogram has a column a
         bin, named "histogram_" and the bin's value.
     """

@@ -154,7 +154,7 @@ def test_a_date_of_a_dataset_and_one_without_dates(pixels, tmp_path):
 def test_netcdf_gives_the_same_dataset_back(pixels, stored, tmp_path, small_blocks):
     for name, dataset in {"pixels": pixels, "stored": stored}.items():
         (path,) = probav.export(dataset, tmp_path / f"{name}.nc")
-        with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False) as again:
+        with xr.open_dataset(path, engine="netcdf4", mask_and_scale=False, decode_coords="all") as again:
             xr.testing.assert_equal(again, dataset)
             for variable in dataset.data_vars:
                 assert again[variable].dtype == dataset[variable].dtype
@@ -182,6 +182,20 @@ def test_netcdf_is_cf_and_compressed(pixels, tmp_path):
         assert file["time"].units == "days since 1970-01-01"
         assert file["x"].units == "degrees_east"
         assert "coordinates" not in file.ncattrs()
+
+
+def test_periods_are_bounds_of_the_time_in_its_unit(pixels, tmp_path):
+    bounds = np.array(
+        [["2015-03-01", "2015-03-11"], ["2015-03-11", "2015-03-21"], ["2015-03-21", "2015-04-01"]]
+    )
+    dataset = pixels[["NDVI"]].assign_coords(time_bnds=(("time", "bnds"), bounds.astype("datetime64[ns]")))
+    dataset["time"].attrs["bounds"] = "time_bnds"
+    probav.export(dataset, tmp_path / "x.nc")
+    with netCDF4.Dataset(tmp_path / "x.nc") as file:
+        assert file["time"].bounds == "time_bnds"
+        found = netCDF4.num2date(file["time_bnds"][:], file["time"].units, file["time"].calendar)
+        assert [[f"{day:%Y-%m-%d}" for day in row] for row in found] == bounds.tolist()
+        assert "time_bnds" not in getattr(file["NDVI"], "coordinates", "").split()
 
 
 def test_gdal_reads_the_netcdf_of_a_part_where_it_lies(pixels, tmp_path):
