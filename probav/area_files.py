@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,11 @@ def _parts(source: Any, layer: str, size: int | None) -> Any:
 
 def _rows(source: Any, layer: str, rows: slice) -> tuple[gpd.GeoDataFrame, list[int]]:
     options = {"layer": layer, "engine": "pyogrio"} | ({} if rows.stop is None else {"rows": rows})
-    try:
-        return gpd.read_file(source, **options), []
-    except shapely.errors.GEOSException:  # rings that are not closed
-        bad = gpd.read_file(source, **options, on_invalid="ignore").geometry.isna().to_numpy()
-        frame = gpd.read_file(source, **options, on_invalid="fix")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Non closed ring", RuntimeWarning)  # a RepairWarning says it
+        try:
+            return gpd.read_file(source, **options), []
+        except shapely.errors.GEOSException:
+            bad = gpd.read_file(source, **options, on_invalid="ignore").geometry.isna().to_numpy()
+            frame = gpd.read_file(source, **options, on_invalid="fix")
         return frame, [int(number) for number in (bad & frame.geometry.notna().to_numpy()).nonzero()[0]]

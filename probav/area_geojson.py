@@ -51,7 +51,11 @@ class Features:
     def add_text(self, text: str) -> None:
         """Take a feature as it stands in the file."""
         geometries: list[str] = []
-        feature = json.loads(_cut(_reader(text), "geometry", geometries.append, geometries.clear))
+        rest = _cut(_reader(text), "geometry", geometries.append, geometries.clear)
+        try:
+            feature = json.loads(rest)
+        except (ValueError, RecursionError) as error:
+            raise self._unreadable(self.count + 1, error) from error
         cut = bool(geometries) and feature.get("geometry") is None
         self._add(feature, geometries[-1] if cut else None)
 
@@ -88,7 +92,10 @@ class Features:
         try:
             if "polygon" in str(geometry["type"]).lower() and _is_unclosed(geometry["coordinates"]):
                 self.unclosed.append(number - 1)
-            return shapely.geometry.shape(geometry)
+            try:
+                return shapely.geometry.shape(geometry)
+            except ValueError:  # more than three numbers a position, which RFC 7946 lets readers pass over
+                return shapely.geometry.shape({**geometry, "coordinates": _flat(geometry["coordinates"])})
         except Exception as error:  # shapely raises what it finds on the way
             raise self._unreadable(number, error) from error
 
@@ -200,6 +207,13 @@ def _is_unclosed(coordinates: Any) -> bool:
             return any(_is_unclosed(part) for part in coordinates)
         return any(len(ring) > 2 and list(ring[0]) != list(ring[-1]) for ring in coordinates)
     return False
+
+
+def _flat(coordinates: Any) -> Any:
+    """Leave the first two numbers of each position."""
+    if coordinates and isinstance(coordinates[0], list | tuple):
+        return [_flat(part) for part in coordinates]
+    return coordinates[:2]
 
 
 def _reader(text: str) -> Read:

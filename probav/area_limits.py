@@ -76,6 +76,8 @@ def unpacked_size(path: Path) -> int:
         If it is no regular file, unpacks to more than allowed, or its XML declares entities or names other
         sources.
     """
+    if path.is_dir():  # GDAL takes a folder of shapefiles or KML
+        return sum(unpacked_size(member) for member in path.iterdir() if not member.is_dir())
     if not path.is_file():
         raise AoiError("It is no regular file.")
     if not zipfile.is_zipfile(path):

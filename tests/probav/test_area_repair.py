@@ -186,14 +186,14 @@ def check_repair(shape, expected):
     assert mended.symmetric_difference(expected).area == pytest.approx(0, abs=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(corners, min_size=3, max_size=12))
 def test_any_ring_becomes_what_it_goes_round(points):
     ring = np.array([*points, points[0]], float) / 8
     check_repair(shapely.Polygon(ring), gone_round([ring]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(corners, min_size=3, max_size=6), min_size=2, max_size=4))
 def test_parts_become_their_union(rings):
     rings = [np.array([*ring, ring[0]], float) / 8 for ring in rings]

@@ -11,7 +11,7 @@ import pandas as pd
 import pyproj
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import probav
@@ -208,6 +208,43 @@ def test_a_box_across_the_antimeridian_is_two_boxes():
     assert area.area_km2 == pytest.approx(2 * probav.aoi((0, -20, 10, -10)).area_km2)
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(170, -20, 180, -10), (-180, -20, -170, -10)],  # cut there, as RFC 7946 (3.1.9) asks for
+        [(-180, -20, -170, -10), (170, -20, 180, -10)],
+        [(170, -20, 190, -10)],  # running on beyond it
+        [(-190, -20, -170, -10)],
+    ],
+)
+@pytest.mark.parametrize("form", ["shape", "geojson"])
+def test_a_polygon_across_the_antimeridian_is_the_same_however_it_is_written(parts, form):
+    boxes = [shapely.box(*part) for part in parts]
+    shape = boxes[0] if len(boxes) == 1 else shapely.MultiPolygon(boxes)
+    area = probav.aoi(shape if form == "shape" else json.dumps(shapely.geometry.mapping(shape)))
+    expected = probav.aoi((170, -20, -170, -10))
+    assert area.bounds == expected.bounds == (-180, -20, 180, -10)
+    assert area.frame.geometry.iloc[0].equals(expected.frame.geometry.iloc[0])
+    assert area.area_km2 == pytest.approx(expected.area_km2)
+
+
+@pytest.mark.parametrize("latitude", [90.1, -90.1, 91])
+def test_beyond_the_poles_is_nothing(latitude):
+    with pytest.raises(AoiError, match="no longitude and latitude"):
+        probav.aoi(shapely.box(4, min(0, latitude), 5, max(0, latitude)))
+
+
+def test_boxes_reach_the_poles():
+    geod = pyproj.Geod(ellps="WGS84")
+    for south, north in ((80, 90), (-90, -80)):
+        area = probav.aoi((-180, south, 180, north))
+        assert area.bounds == (-180, south, 180, north)
+    cap = probav.aoi((0, 80, 10, 90))
+    assert cap.area_km2 == pytest.approx(
+        abs(geod.polygon_area_perimeter([0, 10, 10, 0], [80, 80, 90, 90])[0]) / 1e6
+    )
+
+
 def test_a_map_turned_round_means_the_same_place():
     turned = probav.aoi((175, -20, 185, -10))
     assert turned.frame.geometry.iloc[0].equals(probav.aoi((175, -20, -175, -10)).frame.geometry.iloc[0])
@@ -379,3 +416,59 @@ def test_a_digest_does_not_depend_on_how_it_is_computed(fields, monkeypatch, bat
     digest = probav.aoi(fields).digest
     monkeypatch.setattr("probav.areas._BATCH", batch)
     assert probav.aoi(fields).digest == digest
+
+
+COAST = shapely.Polygon(
+    np.column_stack([
+        4 + np.cos(np.linspace(0, 2 * np.pi, 2000)[:-1]) * (1 + 0.001 * np.sin(np.arange(1999))),
+        60 + np.sin(np.linspace(0, 2 * np.pi, 2000)[:-1]) * 0.5,
+    ]),
+    [shapely.Point(4, 60).buffer(0.001).exterior.coords],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("metres", [30, 1000])
+def test_simplifying_leaves_vertices_out_and_moves_none(metres):
+    area = probav.aoi(gpd.GeoDataFrame({"id": ["a", "b"], "crop": ["rye", "oat"]}, geometry=[COAST, SQUARE]))
+    simple = area.simplify(metres)
+    assert list(simple.frame.index) == ["a", "b"]
+    assert list(simple.frame["crop"]) == ["rye", "oat"]
+    shape = simple.frame.geometry["a"]
+    assert shape.is_valid
+    assert len(shape.interiors) == 1  # a hole of 100 m stays, if only as a triangle
+    before, after = (set(map(tuple, shapely.get_coordinates(s))) for s in (COAST, shape))
+    assert after < before
+    assert len(after) < len(before) / 2
+    # against the distance in a metric projection of its own
+    metric = gpd.GeoSeries([COAST, shape], crs=4326).to_crs(32631)
+    assert shapely.hausdorff_distance(metric.iloc[0].exterior, metric.iloc[1].exterior) < 1.05 * metres
+    assert simple.frame.geometry["b"].equals_exact(SQUARE)
+    assert list(simple.repairs.index) == ["a"]
+    row = simple.repairs.loc["a"]
+    assert row["reason"].startswith(f"Simplified by {metres} m: 2,065 to ")
+    assert row["km2_before"] == pytest.approx(probav.aoi(COAST).area_km2)
+    assert row["km2_after"] == pytest.approx(probav.aoi(shape).area_km2)
+    assert len(area.repairs) == 0
+
+
+@pytest.mark.parametrize("metres", [0, -5, math.nan, math.inf])
+def test_simplifying_needs_a_distance(metres):
+    with pytest.raises(AoiError, match="expected a distance above 0 metres"):
+        probav.aoi(SQUARE).simplify(metres)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=3, max_size=30), st.floats(1, 1e5))
+def test_whatever_is_simplified_stays_valid(points, metres):
+    hull = shapely.MultiPoint([(x + 4, y + 50) for x, y in points]).convex_hull.buffer(0.01)
+    simple = probav.aoi(shapely.union_all([hull, shapely.box(8, 50, 9, 51)])).simplify(metres)
+    shape = simple.frame.geometry.iloc[0]
+    assert shape.is_valid
+    assert len(shapely.get_parts(shape)) == 2
+
+
+def test_an_area_that_is_one_is_not_checked_again():
+    area = probav.aoi(SQUARE)
+    assert probav.aoi(area) is area
+    assert probav.aoi(area, "field") is not area
+    assert list(area.frame["name"]) == ["1"]
