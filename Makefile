@@ -1,4 +1,5 @@
-# make run | demo | test | lint | bench-archive | clean; PORT=, SOURCE=, PYTEST_ARGS= and PYTHON= change what they say
+# make run | demo | test | lint | bench | bench-archive | clean; PORT=, SOURCE=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON=
+# change what they say
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -6,7 +7,7 @@ SOURCE ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench-archive clean
+.PHONY: run demo test lint bench bench-archive clean
 
 run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
 	@$(PYTHON) bootstrap.py lab
@@ -27,6 +28,11 @@ lint: ## style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+bench: ## masked statistics beside peers (15 minutes); renews docs/performance.md and its figure
+	@$(PYTHON) bootstrap.py test
+	@$(PYTHON) bootstrap.py uv sync --quiet --frozen --inexact --group bench
+	@$(BIN)/python -m benchmarks.masked_statistics.run --docs docs $(BENCH_ARGS)
 
 bench-archive: ## ingest, append, open and search, side by side with other tools
 	@$(PYTHON) bootstrap.py test
