@@ -17,7 +17,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from probav import areas, cf
-from probav.archive import Archive, Product, open_archive
+from probav.archive import Archive, Product, opened
 from probav.coverage import coverage
 from probav.errors import OutsideError, QueryError, UnknownNameError, did_you_mean
 from probav.grid import Grid
@@ -98,7 +98,7 @@ def load(
             )
     if chunks is not None and importlib.util.find_spec("dask") is None:
         raise QueryError(f"chunks={chunks!r} needs dask, which is not installed: leave it out, or add dask.")
-    archive = open_archive(product.store.url, snapshot=product.store.snapshot)
+    archive = opened(product.store.url, product.store.snapshot)
     target, target_name = _target(product, like, archive)
     method = _method(product, target, resampling, like is not None)
     for name in names if method else ():
@@ -279,19 +279,20 @@ class _Pixels(BackendArray):
 
     def _fill(self, out: NDArray[Any], dates: NDArray[np.intp], rows: slice, columns: slice) -> None:
         """Fill a box, in pieces that fit in memory: no pixel depends on which piece it is in."""
-        if out.shape[1:] == (1, 1) or (
+        if out.size == 1 or (
             out.size <= _VALUES and len(dates) * _size(self._under(rows, columns)) <= _VALUES
         ):
             out[...] = self._box(dates, rows, columns)
             return
-        if out.shape[1] >= out.shape[2]:
-            middle = (rows.start + rows.stop) // 2
-            self._fill(out[:, : middle - rows.start], dates, slice(rows.start, middle), columns)
-            self._fill(out[:, middle - rows.start :], dates, slice(middle, rows.stop), columns)
-        else:
-            middle = (columns.start + columns.stop) // 2
-            self._fill(out[:, :, : middle - columns.start], dates, rows, slice(columns.start, middle))
-            self._fill(out[:, :, middle - columns.start :], dates, rows, slice(middle, columns.stop))
+        axis = 0 if out.shape[1:] == (1, 1) else 1 + int(out.shape[2] > out.shape[1])
+        middle = out.shape[axis] // 2
+        for part in (slice(0, middle), slice(middle, out.shape[axis])):
+            self._fill(
+                out[(slice(None),) * axis + (part,)],
+                dates[part] if axis == 0 else dates,
+                _within(rows, part) if axis == 1 else rows,
+                _within(columns, part) if axis == 2 else columns,
+            )
 
     def _under(self, rows: slice, columns: slice) -> tuple[slice, slice]:
         """Return the rows and columns of the product's grid that are read for pixels of the target."""
@@ -344,7 +345,7 @@ class _Pixels(BackendArray):
     def _mean(self, dates: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         """Return means, in stored numbers until the end: sums of those are exact."""
         dn, good, where = self._covered(dates, rows, columns)
-        means = mean(np.where(good, dn, np.nan), *where)
+        means = mean(np.where(good, dn.astype(np.float64), np.nan), *where)
         inside = self._window.inside(rows, columns)
         if inside is not None:
             means[:, ~inside] = np.nan
@@ -356,6 +357,7 @@ class _Pixels(BackendArray):
 
     def _mode(self, dates: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         dn, good, where = self._covered(dates, rows, columns)
+        good &= dn != dn.dtype.type(self._variable.unwritten)  # flags have no no-data value, but gaps
         classes, index = np.unique(dn[good], return_inverse=True)
         codes = np.full(dn.shape, -1)
         codes[good] = index
@@ -369,8 +371,12 @@ def _around(indexes: NDArray[np.intp]) -> slice:
     return slice(int(held.min()), int(held.max()) + 1) if held.size else slice(0, 0)
 
 
+def _within(whole: slice, part: slice) -> slice:
+    return slice(whole.start + part.start, whole.start + part.stop)
+
+
 def _size(box: tuple[slice, slice]) -> int:
-    return (box[0].stop - box[0].start) * (box[1].stop - box[1].start)
+    return int(box[0].stop - box[0].start) * int(box[1].stop - box[1].start)
 
 
 def positions(item: Any, size: int) -> NDArray[np.intp]:
