@@ -50,14 +50,11 @@ class Features:
 
     def add_text(self, text: str) -> None:
         """Take a feature as it stands in the file."""
-        geometries: list[str] = []
-        rest = _cut(_reader(text), "geometry", geometries.append, geometries.clear)
         try:
-            feature = json.loads(rest)
+            feature, geometry = _split(text)
         except (ValueError, RecursionError) as error:
             raise self._unreadable(self.count + 1, error) from error
-        cut = bool(geometries) and feature.get("geometry") is None
-        self._add(feature, geometries[-1] if cut else None)
+        self._add(feature, geometry)
 
     def add(self, feature: Any) -> None:
         """Take a feature that is there as Python objects already."""
@@ -104,9 +101,11 @@ class Features:
         start = self.count - len(self._texts)
         there = [number for number, text in enumerate(self._texts) if text is not None]
         texts = [self._texts[number] for number in there]
-        for number, text, shape in zip(
-            there, texts, shapely.from_geojson(texts, on_invalid="ignore"), strict=True
-        ):
+        try:
+            shapes = shapely.from_geojson(texts, on_invalid="ignore")
+        except shapely.errors.ShapelyError:  # no UTF-8
+            shapes = [None] * len(texts)
+        for number, text, shape in zip(there, texts, shapes, strict=True):
             # GEOS reads a whole feature as a geometry, and leaves out what Python's reader takes
             if shape is None or '"Feature' in str(text):
                 try:
@@ -162,7 +161,9 @@ def read(source: Read) -> tuple[gpd.GeoDataFrame, list[int]]:
     except RecursionError as error:
         raise AoiError(f"The text looks like GeoJSON but is no JSON: {error}.") from error
     if isinstance(data, Mapping) and data.get("type") == "FeatureCollection" and features.count:
-        if not isinstance(data.get("features"), list) or len(data["features"]) != features.count:
+        if not isinstance(data.get("features"), list):
+            raise AoiError("The GeoJSON has no list of features, but one object.")
+        if len(data["features"]) != features.count:
             raise AoiError("The GeoJSON's list of features holds something else between them.")
         return features.frame(_crs(data)), sorted(features.unclosed)
     if isinstance(data, Mapping) and data.get("type") == "Feature":
@@ -186,6 +187,13 @@ def from_mapping(data: Any) -> tuple[gpd.GeoDataFrame, list[int]]:
     for feature in given:
         features.add(feature)
     return features.frame(_crs(data)), features.unclosed
+
+
+def _split(text: str) -> tuple[Any, str | None]:
+    """Return a feature without its geometry, and the text of that."""
+    geometries: list[str] = []
+    feature = json.loads(_cut(_reader(text), "geometry", geometries.append, geometries.clear))
+    return feature, geometries[-1] if geometries and feature.get("geometry") is None else None
 
 
 def _crs(data: Mapping[str, Any]) -> pyproj.CRS:

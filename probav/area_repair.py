@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -97,10 +98,13 @@ def mend(
     return shapes, table([zones[number] for number in chosen], rows)
 
 
-def tell(repairs: pd.DataFrame, stacklevel: int) -> None:
-    """Warn of repairs: how many, the largest changes of area, the first few with reason and place."""
+def tell(repairs: pd.DataFrame) -> None:
+    """Warn of repairs, at the caller's line: how many, and those whose area changed most."""
     if not len(repairs):
         return
+    level, caller = 1, inspect.currentframe()
+    while caller and str(caller.f_globals.get("__name__")).split(".")[0] == "probav":
+        level, caller = level + 1, caller.f_back
     change = repairs["km2_after"] - repairs["km2_before"]
     order = np.argsort(-change.abs().to_numpy(), kind="stable")[:_SHOWN]
     said = [
@@ -112,7 +116,7 @@ def tell(repairs: pd.DataFrame, stacklevel: int) -> None:
     warnings.warn(
         f"{count} repaired: {'; '.join(said)}{more}. The list is in aoi.repairs; repair=False refuses them.",
         RepairWarning,
-        stacklevel=stacklevel + 1,
+        stacklevel=level,
     )
 
 

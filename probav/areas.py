@@ -93,7 +93,7 @@ class Aoi:
         for part in _batches(shapes):
             wkb = shapely.to_wkb(shapes[part], output_dimension=2, byte_order=1, flavor="iso")
             for zone, code in zip(self.frame.index[part], wkb, strict=True):
-                name = str(zone).encode()
+                name = str(zone).encode("utf-8", "surrogatepass")
                 digest.update(f"{len(name)},{len(code)};".encode() + name)
                 digest.update(code)
         return digest.hexdigest()
@@ -181,7 +181,7 @@ def aoi(x: Any, name: str | None = None, *, buffer_km: float | None = None, repa
             raise AoiError(f"name={name!r} names one feature, but there are {len(frame)}.")
         frame["name"] = [name]
     frame, repairs = _checked(frame, unclosed, repair)
-    area_repair.tell(repairs, stacklevel=2)
+    area_repair.tell(repairs)
     if buffer_km is not None:
         frame = frame.set_geometry([_buffer(shape, buffer_km) for shape in frame.geometry], crs=CRS)
     return Aoi(frame, pd.concat([known, repairs]) if len(known) else repairs)

@@ -82,6 +82,10 @@ ODD = {
         collection(feature(geometry={"bbox": [4, 50, 5, 51], "x": {"y": 1}, **POLYGON})),
         ["1"],
     ),
+    "braces in strings of a geometry": (
+        collection(feature(geometry={"x": "a}b{", **POLYGON}), feature(geometry={**POLYGON, "x": '"}'})),
+        ["1", "2"],
+    ),
     "type last": (
         {"features": [{"geometry": POLYGON, "id": "a", "type": "Feature"}], "type": "FeatureCollection"},
         ["a"],
@@ -173,6 +177,7 @@ def test_junk_around_is_refused_in_a_file(text, words, tmp_path):
     [
         ("{0} {0}", "no JSON, after feature 2"),
         ("{0}, // the last\n {0}", "no JSON, after feature 2"),
+        ("{0}, {{\"properties\": {{\"geometry\": {{}}}}}}", "Feature 2 of the GeoJSON can't be read"),
         ("{0},", "no JSON, after feature 1"),
         ("{0}, null", "something else between"),
         ("{0}, 5, {0}", "something else between"),
@@ -196,6 +201,13 @@ def test_a_byte_order_mark_is_none_of_the_text(tmp_path):
     path.write_text(json.dumps(collection(feature(id="a"))), encoding="utf-8-sig")
     assert list(probav.aoi(path).frame.index) == ["a"]
     assert list(probav.aoi(path.read_text(encoding="utf-8")).frame.index) == ["a"]
+
+
+def test_half_a_letter_in_an_id_or_a_geometry_is_kept():
+    data = collection(feature(id="\ud800", geometry={"x": "\ud800", **POLYGON}))
+    areas = [probav.aoi(form) for form in (data, json.dumps(data), json.dumps(data, ensure_ascii=False))]
+    assert [list(area.frame.index) for area in areas] == [["\ud800"]] * 3
+    assert len({area.digest for area in areas}) == 1
 
 
 def test_of_a_list_that_is_there_twice_the_last_counts_as_for_any_json():
