@@ -140,7 +140,8 @@ def decode(variable: Variable, dn: NDArray[Any], keep: NDArray[np.bool_] | None)
         table = _table(variable.scale, variable.offset, variable.nodata, variable.valid, dn.dtype.str)
         values: NDArray[np.float32] = table[np.ascontiguousarray(dn).view(f"u{dn.dtype.itemsize}")]
     else:
-        values = np.where(variable.is_valid(dn), variable.physical(dn), np.nan).astype(np.float32)
+        physical = variable.physical(dn.astype(np.float64))  # never in float32: it rounds twice
+        values = np.where(variable.is_valid(dn), physical, np.nan).astype(np.float32)
     if keep is not None:
         values[np.broadcast_to(~keep, values.shape)] = np.nan
     return values

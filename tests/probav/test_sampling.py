@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import probav
-from probav.grid import Grid
+from probav.grid import Grid, probav_grid, tile_at, tile_offset
 from probav.products import PRODUCTS
 from probav.sampling import dates_for, sample
+from probav.sampling import nearest as nearest_pixels
 
 S10, COVER, RAIN, NDVI300 = "PROBAV_L3_S10_TOC_333M", "CGLS_LC100_V3", "CHIRPS_V2_DEKAD", "CGLS_NDVI300_V1"
 
@@ -136,6 +137,26 @@ def test_a_projected_grid_meets_the_same_places(world):
         lon, lat = to_degrees.transform(x0 + 100 * column, y0 - 100 * row)
         array, transform = world.arrays[COVER]["LC"][0], world.transforms[COVER]
         assert layers[0, row, column] == nearest(array, transform, [lon], [lat], 255)[0, 0]
+
+
+@given(st.floats(-180.6, 179.9), st.floats(-64.9, 74.9), st.sampled_from([112, 336]))
+def test_half_a_pixel_west_of_the_world_is_its_other_end(lon, lat, n):
+    """Of points on the whole grid; the tile of each is found by the arithmetic of the tiles."""
+    lon, lat = round(lon, 4) + 1e-5, round(lat, 4) + 1e-5
+    grid = probav_grid(n)
+    row, column = nearest_pixels(grid, Grid(lon, lat, 1, 1, 1, 1), slice(0, 1), slice(0, 1))
+    tile, own_column, own_row = tile_at((lon + 180 + 0.5 / n) % 360 - 180 - 0.5 / n, lat, n)
+    top, left = tile_offset(tile, n)
+    assert (row.item(), column.item()) == (top + own_row, left + own_column)
+
+
+def test_places_that_another_coordinate_system_lacks_are_beyond_the_grid():
+    antarctic = Grid(-180.0, -60.0, 1, 1, 360, 30)
+    row, column = nearest_pixels(
+        Grid(0, 0, 1e-3, 1e-3, 10, 10, "EPSG:3035"), antarctic, slice(0, 30), slice(0, 360)
+    )
+    assert row.shape == (30, 360)
+    assert ((row == -1) | (column == -1)).all()
 
 
 def test_late_arrivals_are_found_by_their_date(world, tmp_path, sources):
