@@ -64,14 +64,19 @@ def run_apart(task: dict[str, Any], timeout: float = 600) -> dict[str, Any]:
     RuntimeError
         If it fails.
     subprocess.TimeoutExpired
-        If it takes too long; it is ended then.
+        If it takes too long, and has printed nothing; it is ended then, and what it printed last counts.
     """
     names = ["PROBAV_THREADS", *(f"{name}_NUM_THREADS" for name in ("NUMBA", "OMP", "OPENBLAS", "GDAL"))]
     env = {**os.environ, **dict.fromkeys(names, str(THREADS))}
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.masked_statistics.child", json.dumps(task)],
-        capture_output=True, text=True, cwd=_ROOT, env=env, timeout=timeout,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.masked_statistics.child", json.dumps(task)],
+            capture_output=True, text=True, cwd=_ROOT, env=env, timeout=timeout,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        if not error.stdout:
+            raise
+        return dict(json.loads(error.stdout.splitlines()[-1]))
     if done.returncode:
         raise RuntimeError(f"{task} failed:\n{done.stderr[-2000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))

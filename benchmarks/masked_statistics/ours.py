@@ -15,6 +15,7 @@ from benchmarks.masked_statistics.data import PRODUCT
 from benchmarks.masked_statistics.queries import STATS
 from benchmarks.masked_statistics.world import CLASSES
 from probav import storage
+from probav.storage.locations import Place
 
 REDUCERS = STATS[1:]
 
@@ -45,6 +46,18 @@ def table(found: xr.Dataset) -> NDArray[np.float64]:
     return np.stack(arrays, -1)
 
 
+class PlainPlaces:
+    """Where chunks lie in such a folder: each is a file."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def find(self, array: str, key: tuple[int, int, int]) -> Place | None:
+        """Return the file of a chunk; None if it was never written."""
+        path = Path(self._folder, array, "c", *map(str, key))
+        return Place(str(path), 0, path.stat().st_size) if path.exists() else None
+
+
 class PlainStore:
     """A folder that holds every key of an archive, in the place of the archive's store."""
 
@@ -54,6 +67,7 @@ class PlainStore:
 
         self.url, self.snapshot = url, snapshot or "plain files"
         self.zarr_store = LocalStore(url, read_only=True)
+        self.places = PlainPlaces(url)
         self.root = zarr.open_group(self.zarr_store, mode="r")
 
 

@@ -127,7 +127,7 @@ def section(raw: Raw) -> str:
         "| query | contender | CPU s | wall s | CPU ratio | wall ratio | |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for query in raw["ours"]:
+    for query in sorted(raw["ours"]):
         lines += _own_rows(raw, query) + _peer_rows(raw, query)
     lines += ["", *_limit_lines(raw), "", "| goal | measured | |", "|---|---|---|"]
     words = {True: "met", False: "**missed**", None: ""}
