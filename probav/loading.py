@@ -29,7 +29,7 @@ from probav.resampling import Overlaps, check_method, check_variable, mean, mode
 from probav.sampling import HAIR, nearest
 from probav.times import select
 
-_VALUES = 1 << 22  # source pixels, over all dates, that are worked on at once
+_VALUES = 1 << 24  # source pixels, over all dates, that are worked on at once
 
 
 def load(
