@@ -97,8 +97,8 @@ class Reducer:
         else:
             assert scale.values is not None
             _reduce_partial(
-                partial.whole, partial.ends, partial.values, partial.weights, chosen, scale.values, plan.kinds,
-                plan.parameters, table,
+                partial.whole, partial.ends, partial.values, partial.weights, chosen, scale.values,
+                plan.kinds, plan.parameters, table,
             )  # fmt: skip
         return Reduced(partial.variable, partial.groups[chosen], partial.positions, table)
 
@@ -257,7 +257,8 @@ class _Wide:
             group = int(partial.groups[index])
             if group not in self._others:
                 self._others[group] = np.zeros((4, self._times), np.int64)
-            np.add.at(self._others[group], (slice(None), positions), partial.others[:, :, index])
+            for own, added in zip(self._others[group], partial.others[:, :, index], strict=True):
+                np.add.at(own, positions, added)
         row = np.repeat(np.arange(len(partial.ends) - 1), np.diff(partial.ends))
         index = row % len(partial.groups)
         kept = np.isin(index, chosen)
@@ -339,13 +340,14 @@ def _add(
     parts: NDArray[np.int64],
 ) -> None:
     """Add a partial result to slots: (slots, times, 256) of pixels and of parts below one pixel."""
-    groups = whole.shape[1]
+    groups = (len(ends) - 1) // max(1, len(positions))
     for t in range(len(positions)):
         for k in range(len(chosen)):
             own, rest = sums[slots[k], positions[t]], parts[slots[k], positions[t]]
-            counts = whole[t, chosen[k]]
-            for b in range(counts.shape[0]):
-                own[b] += counts[b]
+            if len(whole):
+                counts = whole[t, chosen[k]]
+                for b in range(counts.shape[0]):
+                    own[b] += counts[b]
             cell = t * groups + chosen[k]
             for i in range(ends[cell], ends[cell + 1]):
                 summed = rest[bins[i]] + weights[i]
@@ -368,7 +370,7 @@ def _reduce_slots(
     for k in range(len(chosen)):
         for t in range(whole.shape[1]):
             counts, rest = whole[chosen[k], t], parts[chosen[k], t]
-            reduce_bins(counts, rest, values, kinds, parameters, room, table[k, t, :first])
+            reduce_bins(counts, rest, 0, BINS, values, kinds, parameters, room, table[k, t, :first])
             for b in range(first, table.shape[2]):
                 table[k, t, b] = counts[b - first] + rest[b - first] / ONE
 
@@ -385,20 +387,27 @@ def _reduce_partial(
     parameters: NDArray[np.float64],
     table: NDArray[np.float64],
 ) -> None:
-    room, counts, rest = np.empty((2, BINS)), np.empty(BINS, np.int64), np.empty(BINS, np.int64)
-    groups, first = whole.shape[1], 3 + len(kinds)
-    for t in range(whole.shape[0]):
+    room, counts, rest = np.empty((2, BINS)), np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
+    groups, first = (len(ends) - 1) // max(1, table.shape[0]), 3 + len(kinds)
+    for t in range(table.shape[0]):
         for k in range(len(chosen)):
-            counts[:] = whole[t, chosen[k]]
-            rest[:] = 0
             cell = t * groups + chosen[k]
+            low, high = 0, BINS
+            if len(whole):
+                counts[:] = whole[t, chosen[k]]
+            elif ends[cell] < ends[cell + 1]:
+                low, high = bins[ends[cell]], bins[ends[cell + 1] - 1] + 1
+            else:
+                high = 0
             for i in range(ends[cell], ends[cell + 1]):
                 summed = rest[bins[i]] + weights[i]
                 rest[bins[i]] = summed % ONE
                 counts[bins[i]] += summed // ONE
-            reduce_bins(counts, rest, values, kinds, parameters, room, table[t, k, :first])
+            reduce_bins(counts, rest, low, high, values, kinds, parameters, room, table[t, k, :first])
             for b in range(first, table.shape[2]):
                 table[t, k, b] = counts[b - first] + rest[b - first] / ONE
+            counts[low:high] = 0
+            rest[low:high] = 0
 
 
 @numba.njit(cache=True, nogil=True)

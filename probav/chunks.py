@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from typing import Any
 
@@ -13,7 +14,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from probav.archive import Product
-from probav.errors import ArchiveError, SourceError
+from probav.errors import ArchiveError, LostChunkError, SourceError
 from probav.masks import Layer
 from probav.storage.encoding import stored_encodings
 from probav.storage.locations import Key, Place, UnknownPlaceError
@@ -101,7 +102,9 @@ class ChunkReader:
         Raises
         ------
         ArchiveError
-            If the chunk is damaged, or can't be read.
+            If the chunk is damaged.
+        LostChunkError
+            If it can't be read.
         """
         if item is None:
             out[...] = self.variable.unwritten
@@ -132,15 +135,15 @@ class ChunkReader:
         try:
             return item.read(buffer("stored", item.length))
         except OSError as error:
-            raise ArchiveError(
-                f"Can't read a chunk of {self.layer.variable} of {self.layer.product} in {self._url}: {error}. "
-                "If its snapshot has expired, open the archive again."
+            raise LostChunkError(
+                f"Can't read a chunk of {self.layer.variable} of {self.layer.product} in {self._url}: "
+                f"{error}. If its snapshot has expired, open the archive again."
             ) from error
 
     def array(self, name: str = "decoded") -> NDArray[Any]:
         """Return an array that `decode` can fill: this thread's own, used again under this name."""
         dtype = np.dtype(self.variable.dtype)
-        count = int(np.prod(self.shape))
+        count = math.prod(self.shape)
         taken = buffer(name, count * dtype.itemsize)[: count * dtype.itemsize]
         return np.frombuffer(taken, dtype).reshape(self.shape)
 

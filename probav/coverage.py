@@ -78,9 +78,8 @@ class Coverage:
         weight = self.weights / ONE
         if factor is not None:
             length, weight = length * factor(self.runs[:, 1]), weight * factor(self.edges[:, 1])
-        return np.bincount(self.runs[:, 0], length, self.zones) + np.bincount(
-            self.edges[:, 0], weight, self.zones
-        )
+        whole = np.bincount(self.runs[:, 0], length, self.zones)
+        return np.asarray(whole + np.bincount(self.edges[:, 0], weight, self.zones), np.float64)
 
 
 def coverage(aoi: Aoi, grid: Grid, held: BaseGeometry, rule: str = "fraction") -> Coverage:
@@ -115,7 +114,7 @@ def coverage(aoi: Aoi, grid: Grid, held: BaseGeometry, rule: str = "fraction") -
         _wrap(shapes, grid.width)
     kinds = _kinds(shapes, aoi, rule)
     polygons = np.flatnonzero(kinds == 2)
-    found = []
+    found: list[tuple[NDArray[np.int64], ...]] = []
     if rule == "fraction" and len(polygons):
         found.append(fractions(shapes[polygons], polygons))
     elif rule == "centre" and len(polygons):

@@ -29,6 +29,10 @@ class ArchiveError(ProbavError, OSError):
     """An archive can't be opened, created or written."""
 
 
+class LostChunkError(ArchiveError):
+    """A chunk of an archive can't be read: its file is gone, or the snapshot that named it has expired."""
+
+
 class ConflictError(ArchiveError):
     """Another process changed the same part of an archive first; nothing was changed, do it again."""
 

@@ -6,6 +6,7 @@ so merging is exact addition: neither its order nor how the work was cut can cha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ NODATA_BIN = 254
 MASKED_BIN = 255
 _USABLE = 254  # bins left for values of an 8-bit variable
 _FULL = 1 << 61  # of a cell's weight: what comes on top goes to another cell
+_MANY = 1 << 20  # entries that a cell surely holds
 _LANES = 4  # histograms that neighbouring pixels go to in turn: adding twice to one number has to wait
 
 
@@ -112,7 +114,7 @@ class Partial:
     positions : (t,) int64
         To which of the results each date belongs.
     whole : (t, g, 256) uint32
-        Pixels counted whole, per bin; a (t, g, 0) array for variables with more than 8 bits.
+        Pixels counted whole, per bin; (0, 0, 0) where all are in cells.
     ends : (t * g + 1,) int64
         Where the cells of each date and group begin and end.
     values : (n,) uint8 or float64
@@ -137,7 +139,7 @@ class Partial:
     @property
     def is_wide(self) -> bool:
         """Whether the variable has more than 8 bits."""
-        return self.whole.shape[-1] == 0
+        return self.values.dtype != np.uint8
 
     def only(self, chosen: NDArray[np.intp]) -> Partial:
         """Return some of the groups, in arrays of their own."""
@@ -146,15 +148,16 @@ class Partial:
         kept[chosen] = True
         cells = np.repeat(np.broadcast_to(kept, sizes.shape).ravel(), sizes.ravel())
         return Partial(
-            self.variable, self.groups[kept], self.positions, self.whole[:, kept],
+            self.variable, self.groups[kept], self.positions,
+            self.whole[:, kept] if len(self.whole) else self.whole,
             np.concatenate([[0], np.cumsum(sizes[:, kept].ravel())]), self.values[cells], self.weights[cells],
             self.others[:, :, kept] if self.is_wide else self.others,
         )  # fmt: skip
 
 
 def _room(name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """An array that this thread uses again; what is in it is not defined."""
-    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    """Return an array that this thread uses again; what is in it is not defined."""
+    count = math.prod(shape) * np.dtype(dtype).itemsize
     return np.frombuffer(buffer(name, count)[:count], dtype).reshape(shape)
 
 
@@ -187,7 +190,7 @@ def count_bins(
         Its arrays are this thread's, until it counts again.
     """
     times, groups = len(dates), len(pixels.groups)
-    whole = _room("whole", (times, groups, BINS), np.uint32)
+    whole = _room("whole", (times, groups, BINS) if pixels.rasters else (0, 0, 0), np.uint32)
     lanes = _room("lanes", (_LANES, (groups + 1) * BINS), np.uint32)
     index = _room("index", (dn.shape[2],), np.uint32)
     whole[:] = 0
@@ -202,8 +205,8 @@ def count_bins(
     ends = np.zeros(times * groups + 1, np.int64)
     if most:
         _count_entries(
-            dn,
-            layer,
+            dn.reshape(len(dn), -1),
+            layer.reshape(len(layer), -1),
             dates,
             codes.table,
             rule.table,
@@ -262,11 +265,11 @@ def _count_raster(
                 code = code if code == np.uint8(NODATA_BIN) else code | masked[flags[i]]
                 index[i] = (np.uint32(labels[i]) << np.uint32(8)) | np.uint32(code)
         for quad in range(width >> 2):
-            i = np.uint64(quad) << two
-            lanes[0, np.uint64(index[i])] += np.uint32(1)
-            lanes[1, np.uint64(index[i + one])] += np.uint32(1)
-            lanes[2, np.uint64(index[i + two])] += np.uint32(1)
-            lanes[3, np.uint64(index[i + three])] += np.uint32(1)
+            at = np.uint64(quad) << two
+            lanes[0, np.uint64(index[at])] += np.uint32(1)
+            lanes[1, np.uint64(index[at + one])] += np.uint32(1)
+            lanes[2, np.uint64(index[at + two])] += np.uint32(1)
+            lanes[3, np.uint64(index[at + three])] += np.uint32(1)
         for i in range(width >> 2 << 2, width):
             lanes[0, np.uint64(index[np.uint64(i)])] += np.uint32(1)
     for group in range(whole.shape[0]):
@@ -298,11 +301,12 @@ def _count_entries(
         values, flags = dn[dates[t]], layer[dates[t]]
         for group in range(groups):
             low, high = BINS, -1
+            many = starts[group + 1] - starts[group] >= _MANY
             for i in range(starts[group], starts[group + 1]):
-                row, column = entries[i, 0], entries[i, 1]
-                code = codes[values[row, column]]
-                code = code if code == np.uint8(NODATA_BIN) else code | masked[flags[row, column]]
-                if sums[code] >= _FULL:
+                pixel = np.uint64(entries[i])
+                code = codes[values[pixel]]
+                code = code if code == np.uint8(NODATA_BIN) else code | masked[flags[pixel]]
+                if many and sums[code] >= _FULL:
                     cell_bins[count] = code
                     cell_weights[count] = sums[code]
                     sums[code] = 0
@@ -347,9 +351,10 @@ def count_values(
     ends = np.zeros(times * groups + 1, np.int64)
     values = np.empty(len(entries) * times, np.float64)
     sums = np.empty(len(values), np.int64)
-    _sort_entries(dn, valid, passes, dates, entries, starts, weights, ends, values, sums, others)
+    flat = dn.reshape(len(dn), -1), valid.reshape(times, -1), passes.reshape(len(passes), -1)
+    _sort_entries(*flat, dates, entries, starts, weights, ends, values, sums, others)
     n = ends[-1]
-    none = np.empty((times, groups, 0), np.uint32)
+    none = np.empty((0, 0, 0), np.uint32)
     return Partial(variable, pixels.groups, positions, none, ends, values[:n], sums[:n], others)
 
 
@@ -377,15 +382,15 @@ def _sort_entries(
         for group in range(groups):
             n = 0
             for i in range(starts[group], starts[group + 1]):
-                row, column = entries[i, 0], entries[i, 1]
-                if not valid[t, row, column]:
+                pixel = entries[i]
+                if not valid[t, pixel]:
                     others[0, t, group] += weight[i] // ONE
                     others[1, t, group] += weight[i] % ONE
-                elif not passes[t if len(passes) > 1 else 0, row, column]:
+                elif not passes[t if len(passes) > 1 else 0, pixel]:
                     others[2, t, group] += weight[i] // ONE
                     others[3, t, group] += weight[i] % ONE
                 else:
-                    found[n] = dn[dates[t], row, column]
+                    found[n] = dn[dates[t], pixel]
                     own[n] = weight[i]
                     n += 1
             order = np.argsort(found[:n])

@@ -44,8 +44,8 @@ class Pixels:
     rasters : list of ((y, x) uint16 or uint32, (int, int, int, int))
         Group of each pixel plus 1, 0 for none; and the window of it that is not 0: first row, row after the
         last, first column, column after the last.
-    entries : (n, 2) int32
-        Row and column, sorted by group.
+    entries : (n,) int32
+        Pixel, counted along the rows of the block; sorted by group.
     starts : (g + 1,) int64
         Where the entries of each group begin and end.
     weights : (n,) int64
@@ -75,7 +75,8 @@ class Pixels:
         rasters = []
         while len(runs):
             window = (
-                int(runs[:, 1].min()), int(runs[:, 1].max()) + 1, int(runs[:, 2].min()), int(runs[:, 3].max()),
+                int(runs[:, 1].min()), int(runs[:, 1].max()) + 1,
+                int(runs[:, 2].min()), int(runs[:, 3].max()),
             )  # fmt: skip
             room = (window[1] - window[0]) * (window[3] - window[2])
             if factor is not None or int((runs[:, 3] - runs[:, 2]).sum()) * _DENSE < room:
@@ -101,7 +102,7 @@ class Pixels:
         self.rasters = [(_label(zone, dense, number.astype(kind)), window) for zone, window in rasters]
         group = number[of, code] - 1
         order = np.argsort(group, kind="stable")
-        self.entries = np.ascontiguousarray(pixel[order], np.int32)
+        self.entries = (pixel[order, 0] * shape[1] + pixel[order, 1]).astype(np.int32)
         self.weights = weight[order]
         self.starts = np.searchsorted(group[order], np.arange(len(met) + 1))
 
@@ -118,14 +119,14 @@ class Pixels:
         pixel = [self.entries]
         group = [np.repeat(np.arange(len(self.groups)), np.diff(self.starts))]
         for label, _ in self.rasters:
-            found = np.argwhere(label)
+            found = np.flatnonzero(label)
             pixel.append(found.astype(np.int32))
-            group.append(label[found[:, 0], found[:, 1]].astype(np.int64) - 1)
+            group.append(label.ravel()[found].astype(np.int64) - 1)
         of = np.concatenate(group)
         order = np.argsort(of, kind="stable")
         weight = np.concatenate([self.weights, np.full(len(of) - len(self.weights), ONE)])
         return (
-            np.ascontiguousarray(np.vstack(pixel)[order]),
+            np.concatenate(pixel)[order],
             np.searchsorted(of[order], np.arange(len(self.groups) + 1)),
             weight[order],
         )

@@ -48,7 +48,7 @@ class Query:
     @property
     def classes(self) -> int:
         """Groups are numbered zone * classes + class."""
-        return CLASSES ** len(self.by)
+        return int(CLASSES ** len(self.by))
 
     @property
     def times(self) -> int:
@@ -217,7 +217,7 @@ def stratum(by: str, archive: Archive, product: str) -> Layer:
 def run(task: Task, sink: Sink) -> int:
     """Read and count one task; return the bytes read."""
     prepared = prepare(task.query)
-    times, height, width = prepared.shape
+    times = prepared.shape[0]
     stored = prepared.stored[task.dates]
     chunk_of_date = stored // times
     chunks = np.unique(chunk_of_date).tolist()
@@ -236,7 +236,8 @@ def run(task: Task, sink: Sink) -> int:
             wanted = task.dates[within[chosen]]
             dates = (stored[within[chosen]] - chunk * times).astype(np.int64)
             for partial in _count(prepared, task.block, pixels, layers, wanted, dates):
-                sink.add(partial, np.isin(partial.groups // task.query.classes, task.alone))
+                alone = np.isin(partial.groups // task.query.classes, task.alone)
+                sink.add(partial, alone)
     return sum(size for _, size in fetched.values())
 
 

@@ -207,6 +207,8 @@ def _percentile(p: float, values: Floats, weights: Floats, total: float) -> floa
 def reduce_bins(
     whole: NDArray[np.int64],
     parts: NDArray[np.int64],
+    low: int,
+    high: int,
     values: Floats,
     kinds: NDArray[np.int64],
     parameters: Floats,
@@ -219,6 +221,8 @@ def reduce_bins(
     ----------
     whole, parts : (256,) int64
         Pixels, and parts of pixels in 1 / ONE, per bin; the last two bins are no data and masked.
+    low, high : int
+        The first bin that isn't 0, or one before it, and one after the last.
     values : (b,) float64
         Physical value of each bin in use, ascending or descending.
     room : (2, 256) float64
@@ -228,8 +232,9 @@ def reduce_bins(
     """
     n, pixels, rest = 0, np.int64(0), np.int64(0)
     descending = len(values) > 1 and values[0] > values[-1]
-    for b in range(len(values)):
-        bin_ = len(values) - 1 - b if descending else b
+    stop = min(high, len(values))
+    for b in range(low, stop):
+        bin_ = stop - 1 - b + low if descending else b
         if whole[bin_] == 0 and parts[bin_] == 0:
             continue
         full, part = whole[bin_] + parts[bin_] // ONE, parts[bin_] % ONE

@@ -11,7 +11,7 @@ import xarray as xr
 
 from probav import areas, remembered
 from probav.accumulate import Accumulator, Reduced
-from probav.archive import Archive, Product, Progress
+from probav.archive import Product, Progress, opened
 from probav.areas import Aoi
 from probav.caches import CACHE
 from probav.choices import DEFAULT_REDUCERS, ENGINES, WEIGHTS
@@ -183,7 +183,7 @@ def _query(
     by_time: str | None,
 ) -> tuple[Query, Any]:
     """Check everything that can be checked without reading a pixel; return the query and its time labels."""
-    archive = Archive(product.store)
+    archive = opened(product.store.url, product.store.snapshot)
     names = [variable] if variable is None or isinstance(variable, str) else list(variable)
     chosen = [product.definition.variable(name) for name in names]
     if not chosen:
@@ -199,22 +199,22 @@ def _query(
             )
         if "histogram" in reducers and product.variables[item.name].dtype != "uint8":
             raise QueryError(
-                f"{item.name} of {product.id} has too many values for the reducer 'histogram', which is for 8-bit "
-                "variables; ask for percentiles (p0 to p100) or thresholds (below_0.2) instead."
+                f"{item.name} of {product.id} has too many values for the reducer 'histogram', which is for "
+                "8-bit variables; ask for percentiles (p0 to p100) or thresholds (below_0.2) instead."
             )
     if (
         "histogram" in reducers
         and len({(product.variables[item.name].scale, item.offset, item.valid) for item in chosen}) > 1
     ):
         raise QueryError(
-            "The histograms of variables with different scales don't fit in one array; ask for one variable at a "
-            "time."
+            "The histograms of variables with different scales don't fit in one array; ask for one variable "
+            "at a time."
         )
     shapes = {product.array(item.name).chunks for item in chosen}
     if len(shapes) > 1:
         raise QueryError(
-            f"{', '.join(item.name for item in chosen)} of {product.id} are stored in chunks of different size; "
-            "ask for one variable at a time."
+            f"{', '.join(item.name for item in chosen)} of {product.id} are stored in chunks of different "
+            "size; ask for one variable at a time."
         )
     strata = () if by is None else (by,) if isinstance(by, str) else tuple(by)
     if len(strata) > _MOST_STRATA:

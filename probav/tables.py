@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from probav.accumulate import FIRST, Reduced
-from probav.archive import Archive, Product
+from probav.archive import Product, opened
 from probav.areas import Aoi
 from probav.coverage import Coverage
 from probav.histogram import BINS, code_table
@@ -56,8 +56,9 @@ class Tables:
         self.attributes: dict[str, Any] = {
             **provenance(product, "statistics", {
                 "variable": list(query.variables), "time": [str(dates[0]), str(dates[-1])],
-                "mask": query.mask, "by": list(query.by), "by_time": by_time, "reducers": list(query.reducers),
-                "coverage": coverage, "weights": query.weights, "aoi": where.digest,
+                "mask": query.mask, "by": list(query.by), "by_time": by_time,
+                "reducers": list(query.reducers), "coverage": coverage, "weights": query.weights,
+                "aoi": where.digest,
             }),
             "variable": several or variable.name,
             "long_name": several or variable.long_name,
@@ -91,17 +92,16 @@ class Tables:
             int(np.prod([len(own) for own in strata])),
             query.times,
         )
-        plan_ = plan(query.reducers)
-        arrays = {name: np.full(shape, np.nan) for name in plan_.names}
-        arrays |= {name: np.zeros(shape) for name in _COUNTS}
-        histogram = self._histogram(shape)
+        names = [*FIRST, *plan(query.reducers).names]
+        histogram = self._histogram_values()
+        room = np.full((*shape, len(names) + (0 if histogram is None else len(histogram))), np.nan)
+        room[..., : len(FIRST)] = 0
+        room[..., len(names) :] = 0
         for part in found:
             zone, code = part.groups // query.classes, place[part.groups % query.classes]
-            at = part.variable, zone[None, :], code[None, :], part.positions[:, None]
-            for column, name in enumerate((*FIRST, *plan_.names)):
-                arrays[name][at] = part.table[:, :, column]
-            if histogram is not None:
-                histogram[0][at] = part.table[:, :, len(FIRST) + len(plan_.names) :]
+            room[part.variable, zone[None, :], code[None, :], part.positions[:, None]] = part.table
+        arrays = {name: np.ascontiguousarray(room[..., column]) for column, name in enumerate(names)}
+        arrays["outside"] = np.zeros(shape)
         dates = np.bincount(query.results)  # of each result in time
         arrays["outside"][:, :, place[codes[-1]]] = beyond[:, None] * dates
         arrays["count"] = arrays["valid"] + arrays["masked"] + arrays["nodata"] + arrays["outside"]
@@ -110,9 +110,9 @@ class Tables:
         if "area" in query.reducers:
             arrays["area"] = self._areas(shape, place)
         order = [name for name in query.reducers if name in arrays and name not in _COUNTS]
-        return self._labelled(
-            {name: arrays[name] for name in (*order, *_COUNTS, "valid_fraction")}, strata, histogram
-        )
+        data = {name: arrays[name] for name in (*order, *_COUNTS, "valid_fraction")}
+        bins = None if histogram is None else (np.ascontiguousarray(room[..., len(names) :]), histogram)
+        return self._labelled(data, strata, bins)
 
     def _outside(self) -> NDArray[np.float64]:
         """Weight of the pixels of each zone that lie beyond the archive; with strata they have no class."""
@@ -128,17 +128,14 @@ class Tables:
             areas[part.variable, zone[None, :], code[None, :], part.positions[:, None]] = part.table[:, :, 0]
         return areas * self._product.grid.largest_km2
 
-    def _histogram(self, shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """An array for histograms, and the physical value of each bin; all variables have to have the same."""
+    def _histogram_values(self) -> NDArray[np.float64] | None:
+        """Return the physical value of each bin, if histograms are asked for; all variables share them."""
         if "histogram" not in self._query.reducers:
             return None
-        tables = [code_table(item.is_valid(np.arange(BINS, dtype=np.uint8))) for item in self._variables]
-        values = [
-            item.physical(table.dns.astype(np.float64))
-            for item, table in zip(self._variables, tables, strict=True)
-            if table is not None
-        ]
-        return np.zeros((*shape, len(values[0]))), values[0]
+        variable = self._variables[0]
+        table = code_table(variable.is_valid(np.arange(BINS, dtype=np.uint8)))
+        assert table is not None
+        return variable.physical(table.dns.astype(np.float64))
 
     def _labelled(
         self,
@@ -173,7 +170,7 @@ class Tables:
         if not self._single:
             coords["variable"] = ("variable", [item.name for item in self._variables])
             coords["units"] = ("variable", [item.units for item in self._variables])
-        archive = Archive(self._product.store)
+        archive = opened(self._query.url, self._query.snapshot)
         for name, by, codes in zip(names, self._query.by, strata, strict=True):
             layer = stratum(by, archive, self._product.id)
             variable = archive[layer.product].variables[layer.variable]

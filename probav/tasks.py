@@ -94,7 +94,8 @@ def _tasks(
         alone = own[counts[own] == 1] if in_time else own[:0]
         for share in shares:
             dates = np.flatnonzero(np.isin(chunk_of_date, share))
-            tasks.append(Task(query, block, dates, *arrays, alone, area))
+            runs, edges, weights = arrays
+            tasks.append(Task(query, block, dates, runs, edges, weights, alone, area))
     return tasks
 
 
@@ -118,7 +119,7 @@ def _cut(coverage: Coverage, height: int, width: int) -> list[_Piece]:
     run_order, edge_order = np.argsort(of_run, kind="stable"), np.argsort(of_edge, kind="stable")
     run_ends = np.searchsorted(of_run[run_order], np.arange(len(blocks) + 1))
     edge_ends = np.searchsorted(of_edge[edge_order], np.arange(len(blocks) + 1))
-    pieces = []
+    pieces: list[_Piece] = []
     for index, block in enumerate(blocks.tolist()):
         top, left = block // wide * height, block % wide * width
         own_runs = runs[run_order[run_ends[index] : run_ends[index + 1]]] - np.array([0, top, left, left])

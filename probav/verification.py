@@ -21,7 +21,7 @@ from zarr.core.sync import sync
 from probav import storage
 from probav.archive import Archive, Product, Progress
 from probav.chunks import ChunkReader
-from probav.errors import ProbavError
+from probav.errors import LostChunkError, ProbavError
 from probav.execution.local import threads as default_threads
 from probav.products import Variable
 from probav.products.cadences import period_starts
@@ -272,6 +272,9 @@ class _Check:
             try:
                 dn = reader.empty()
                 reader.decode(item, dn)
+            except LostChunkError as error:
+                found.failed, found.words = "missing", str(error)
+                return found
             except (ProbavError, RuntimeError, ValueError, OSError) as error:
                 found.failed, found.words = "damaged", str(error)
                 return found

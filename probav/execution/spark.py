@@ -177,7 +177,7 @@ _TASK_ARRAYS = ("dates", "runs", "edges", "weights", "alone")
 
 
 def _to_task(row: dict[str, Any]) -> Task:
-    query = {
+    query: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in json.loads(row["query"]).items()
     }

@@ -54,7 +54,9 @@ class Place:
         Raises
         ------
         OSError
-            If the file is gone or too short.
+            If the file is gone.
+        ValueError
+            If it is too short.
         """
         if self.inline is not None:
             return memoryview(self.inline)
@@ -64,7 +66,7 @@ class Place:
         finally:
             os.close(file)
         if found != self.length:
-            raise OSError(f"{self.path} has {found} bytes at {self.offset}, not {self.length}")
+            raise ValueError(f"{self.path} has {found} bytes at {self.offset}, not {self.length}")
         return into[: self.length]
 
 
@@ -83,7 +85,7 @@ class Places:
 
     @cached_property
     def _manifests(self) -> dict[str, list[tuple[str, list[list[int]]]]]:
-        """Name and extents (first, last + 1 of each dimension) of the manifests of each array, by its path."""
+        """Name and extents (first, last + 1 of each dimension) of the manifests of each array."""
         nodes = json.loads(self._store.repository.inspect_snapshot(self._store.snapshot))["nodes"]
         return {
             node["path"].strip("/"): [(ref["id"], ref["extents"]) for ref in node["manifest_refs"]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyproj import CRS
 from rasterio.features import rasterize
 
-from probav.areas import aoi
+from probav.areas import Aoi, aoi
 from probav.coverage import ONE, coverage, disjoint_boxes
 from probav.errors import AoiError, QueryError
 from probav.grid import Grid
@@ -214,7 +214,9 @@ def test_unknown_rules_and_mixed_features_are_refused():
         coverage(aoi(to_degrees(shapely.box(1, 1, 2, 2))), GRID, WHOLE, "center")
     mixed = shapely.GeometryCollection([shapely.Point(1, 1), shapely.box(2, 2, 3, 3)])
     with pytest.raises(AoiError, match="mixes points"):
-        coverage(aoi(to_degrees(mixed)), GRID, WHOLE, "fraction")
+        coverage(
+            Aoi(gpd.GeoDataFrame({"name": ["1"]}, geometry=[to_degrees(mixed)], crs="EPSG:4326")), GRID, WHOLE
+        )
 
 
 def test_the_transform_is_gdals():

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from probav.accumulate import Accumulator, Reducer
 from probav.errors import EngineError, QueryError
 from probav.execution import choose, engine
 from probav.execution.spark import execute
 from probav.query import Query, Task
+from probav.reducers import plan
 
 S10 = "PROBAV_L3_S10_TOC_333M"
 
@@ -38,15 +40,27 @@ def test_spark_equals_local_to_the_last_bit(world, spark, query):
 @pytest.mark.spark
 def test_a_failing_job_says_why_in_one_line(world, spark):
     product = world.archive[S10]
-    query = Query(product.store.url + "-gone", product.store.snapshot, S10, "NDVI", None, None, "pixel", (0,))
-    gone = [Task(query, (0, 0), np.array([[0, 0, 0, 5]]), np.empty((0, 3), int), np.empty(0, int))]
+    query = Query(
+        product.store.url + "-gone",
+        product.store.snapshot,
+        S10,
+        ("NDVI",),
+        None,
+        (),
+        "pixel",
+        (0,),
+        (0,),
+        ("mean",),
+    )
+    none = np.empty(0, int)
+    gone = [Task(query, (0, 0), np.array([0]), np.array([[0, 0, 0, 5]]), np.empty((0, 3), int), none, none)]
     with pytest.raises(EngineError, match="There is no archive at") as caught:
-        list(execute(gone))
+        execute(gone, Accumulator(np.array([0]), Reducer(plan(()), []), np.array([1]), 1))
     assert "\n" not in str(caught.value)
 
 
 def test_auto_is_local_where_no_cluster_is_running():
-    assert choose("auto", 1e6) == "local"
-    assert choose("spark", 0) == "spark"
+    assert choose("auto", lambda: 1e6) == "local"
+    assert choose("spark", lambda: 0.0) == "spark"
     with pytest.raises(QueryError, match="Did you mean 'spark'"):
         engine("sparks")

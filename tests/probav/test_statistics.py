@@ -360,7 +360,7 @@ def test_areas_that_can_not_be(s10):
     with pytest.raises(OutsideError, match="lies outside of what the archive holds"):
         s10.statistics((100, 10, 101, 11))
     with pytest.raises(AoiError, match="Self-intersection"):
-        s10.statistics("POLYGON((4 50, 5 51, 5 50, 4 51, 4 50))")
+        s10.statistics(probav.aoi("POLYGON((4 50, 5 51, 5 50, 4 51, 4 50))", repair=False))
 
 
 def test_more_distinct_values_than_memory_is_an_error_with_its_remedy(s10, zones, monkeypatch):
