@@ -295,7 +295,8 @@ class _Wide:
             table[:, index, 1] = others[2] + others[3] // ONE + others[3] % ONE / ONE
             table[:, index, 2] = others[0] + others[1] // ONE + others[1] % ONE / ONE
         starts = np.flatnonzero(np.any(np.diff(key, axis=0, prepend=-1), axis=1))
-        for start, stop in zip(starts, [*starts[1:], len(key)], strict=True):
+        stops = np.append(starts, len(key))[1:]  # none of both where no pixel is valid
+        for start, stop in zip(starts, stops, strict=True):
             group, position = key[start].tolist()
             whole, parts = counts[start:stop].sum(axis=0)
             row = table[position, place[group]]

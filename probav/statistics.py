@@ -23,7 +23,7 @@ from probav.execution.local import threads
 from probav.masks import parse_mask
 from probav.query import Query, prepare, stratum
 from probav.reducers import check_reducers
-from probav.tables import Tables
+from probav.tables import Tables, has_bins
 from probav.tasks import make_batches, results_of, task_counts
 from probav.times import group_times, select
 
@@ -197,10 +197,11 @@ def _query(
             raise QueryError(
                 f"{item.long_name} is no quantity that has a mean; use it as by={item.name!r} or in a mask."
             )
-        if "histogram" in reducers and product.variables[item.name].dtype != "uint8":
+        if "histogram" in reducers and not has_bins(product.variables[item.name]):
             raise QueryError(
                 f"{item.name} of {product.id} has too many values for the reducer 'histogram', which is for "
-                "8-bit variables; ask for percentiles (p0 to p100) or thresholds (below_0.2) instead."
+                "8-bit variables with at most 254 values; ask for percentiles (p0 to p100) or thresholds "
+                "(below_0.2) instead."
             )
     if (
         "histogram" in reducers

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from probav.accumulate import FIRST, Reduced
 from probav.archive import Product, opened
 from probav.areas import Aoi
+from probav.choices import BY_TIME
 from probav.coverage import Coverage
 from probav.histogram import BINS, code_table
+from probav.products import Variable
 from probav.provenance import provenance
 from probav.query import CLASSES, FACTORS, Query, stratum
 from probav.reducers import plan
-from probav.times import BY_TIME
 
 _COUNTS = {
     "count": "pixels of the zone, covered parts counted as such: valid + masked + nodata + outside",
@@ -205,6 +206,14 @@ class Tables:
         if name == "var" and units not in ("1", ""):
             units = f"({units})2"
         return {"long_name": f"{name} of {words}", "units": units}
+
+
+def has_bins(variable: Variable) -> bool:
+    """Return whether each value of a variable has a bin of its own in a histogram."""
+    return (
+        variable.dtype == "uint8"
+        and code_table(variable.is_valid(np.arange(BINS, dtype=np.uint8))) is not None
+    )
 
 
 def _places(codes: NDArray[np.intp], strata: list[NDArray[np.intp]]) -> NDArray[np.intp]:

@@ -11,10 +11,15 @@ import netCDF4
 import numpy as np
 import pytest
 import rasterio
+import xarray as xr
 from affine import Affine
 from hypothesis import settings
+from pyproj import CRS
 
 import probav
+from probav import storage
+from probav.external import store_dataset
+from probav.products.custom import from_dict
 
 settings.register_profile("shared machine", deadline=None)  # how long an example takes is no finding
 settings.load_profile("shared machine")
@@ -239,3 +244,65 @@ def ordinary_user():
                 os.seteuid(0)
 
         yield folder, rights
+
+
+@pytest.fixture(scope="session")
+def keep(tmp_path_factory):
+    """A function that puts arrays of stored numbers (time, y, x) into an archive and returns the product.
+
+    Each variable may be given as an array, or as a pair of the array and what its definition adds. `cut` is
+    the chunks' length in time and in pixels, `grid` the product's where it is larger than the arrays.
+    """
+
+    def keep(
+        variables, transform, *, days=None, crs="EPSG:4326", cut=(12, 280), grid=None, role=None, into=None
+    ):
+        pairs = {name: item if isinstance(item, tuple) else (item, {}) for name, item in variables.items()}
+        first = next(iter(pairs.values()))[0]
+        count, height, width = first.shape
+        x0, y0 = transform @ (0.5, 0.5)
+        own = {
+            "x0": x0, "y0": y0, "nx": 1 / transform.a, "ny": -1 / transform.e,
+            "width": width, "height": height,
+        }  # fmt: skip
+        definition = from_dict({
+            "id": "KEPT" if role is None else role.upper(), "title": "kept", "cadence": "day", "role": role,
+            "citation": "none", "licence": "none", "grid": {**(grid or own), "crs": crs},
+            "variables": {
+                name: {"dtype": str(array.dtype), "long_name": name, **more}
+                for name, (array, more) in pairs.items()
+            },
+        })  # fmt: skip
+        if days is None:
+            days = np.datetime64("2020-01-01") + np.arange(count)
+        dataset = xr.Dataset(
+            {name: (("time", "y", "x"), array) for name, (array, _) in pairs.items()},
+            {
+                "time": np.asarray(days, "datetime64[ns]"), "x": x0 + transform.a * np.arange(width),
+                "y": y0 + transform.e * np.arange(height), "spatial_ref": ((), 0, CRS(crs).to_cf()),
+            },
+        )  # fmt: skip
+        url = into or str(tmp_path_factory.mktemp("kept") / "archive")
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (storage, storage.layout):
+                patch.setattr(module, "TIME_CHUNK", cut[0])
+                patch.setattr(module, "PIXEL_CHUNK", cut[1])
+            report = store_dataset(url, dataset, definition)
+        assert (report.taken, report.rejected) == (count, [])
+        return probav.open_archive(url)[definition.id]
+
+    return keep
+
+
+@pytest.fixture(scope="session")
+def recut(world, tmp_path_factory):
+    """The sources of `world` in an archive with other chunks."""
+    url = str(tmp_path_factory.mktemp("recut") / "archive")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (storage, storage.layout):
+            patch.setattr(module, "TIME_CHUNK", 5)
+            patch.setattr(module, "PIXEL_CHUNK", 56)
+        probav.ingest(url, world.folder)
+    archive = probav.open_archive(url)
+    assert archive[S10].array("NDVI").chunks == (5, 56, 56)
+    return archive
