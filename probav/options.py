@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any, NoReturn
 
-from probav.choices import DEFAULT_REDUCERS, ENGINES, RESAMPLING, RULES, WEIGHTS
+from probav.choices import BY_TIME, DEFAULT_REDUCERS, ENGINES, RESAMPLING, RULES, WEIGHTS
 from probav.errors import QueryError, did_you_mean
 
 
@@ -46,6 +46,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _one_or_more(text: str) -> str | tuple[str, ...]:
+    names = _names(text)
+    return names[0] if len(names) == 1 else names
+
+
 def add_product(parser: argparse.ArgumentParser) -> None:
     """Add the product, which every query names first."""
     parser.add_argument("product", metavar="PRODUCT", help="product id, as `products` lists them")
@@ -59,16 +64,26 @@ def add_query(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
         "--time", metavar="TIME", help="2015, 2015-03, 2015-03-21 or 2015-03/2015-10; all dates if left out"
     )
     parser.add_argument("--mask", metavar="EXPR", help="which pixels count, such as 'clear & land'")
-    parser.add_argument("--variable", metavar="NAME", help="variable; the product's main one if left out")
+    parser.add_argument(
+        "--variable", metavar="LIST", type=_one_or_more,
+        help="variable, or several as in NDVI,RED; the product's main one if left out",
+    )  # fmt: skip
 
 
 def add_statistics(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
     """Add the options of `stats` and `estimate`."""
     add_query(parser, aoi_help=aoi_help)
-    parser.add_argument("--by", metavar="LAYER", help="split zones by a categorical layer, such as landcover")
+    parser.add_argument(
+        "--by", metavar="LIST", type=_one_or_more,
+        help="split zones by a categorical layer, such as landcover, or by two, crossed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--by-time", choices=tuple(BY_TIME), help="count all dates of a period together, exactly"
+    )
     parser.add_argument(
         "--reduce", metavar="LIST", type=_names, default=DEFAULT_REDUCERS, dest="reducers",
-        help=f"mean, std, var, min, max, sum, median, p0 to p100 (default {','.join(DEFAULT_REDUCERS)})",
+        help="mean, std, var, min, max, sum, mode, median, iqr, p0 to p100, below_0.2, above_0.5, area, "
+        f"histogram (default {','.join(DEFAULT_REDUCERS)})",
     )  # fmt: skip
     parser.add_argument(
         "--coverage", choices=RULES, default="fraction", help="how polygons cover pixels (default fraction)"
@@ -79,6 +94,9 @@ def add_statistics(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
     parser.add_argument(
         "--engine", choices=ENGINES, default="auto", help="threads here, or Spark (default auto)"
     )
+    parser.add_argument(
+        "--cache", action="store_true", help="keep the result on the disk for the next time it is asked for"
+    )
 
 
 def statistics_arguments(options: argparse.Namespace) -> dict[str, Any]:
@@ -86,9 +104,12 @@ def statistics_arguments(options: argparse.Namespace) -> dict[str, Any]:
     given = {
         "time": options.time, "mask": options.mask, "by": options.by, "variable": options.variable,
         "reducers": options.reducers, "coverage": options.coverage, "weights": options.weights,
-        "engine": options.engine,
+        "engine": options.engine, "by_time": options.by_time, "cache": options.cache,
     }  # fmt: skip
-    defaults = {"reducers": DEFAULT_REDUCERS, "coverage": "fraction", "weights": "pixel", "engine": "auto"}
+    defaults = {
+        "reducers": DEFAULT_REDUCERS, "coverage": "fraction", "weights": "pixel", "engine": "auto",
+        "cache": False,
+    }  # fmt: skip
     return {name: value for name, value in given.items() if value != defaults.get(name)}
 
 
@@ -108,9 +129,8 @@ def add_load(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
 
 def load_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of `Product.load` that differ from its defaults."""
-    names = None if options.variable is None else _names(options.variable)
     given = {
-        "time": options.time, "mask": options.mask, "variable": names, "like": options.like,
+        "time": options.time, "mask": options.mask, "variable": options.variable, "like": options.like,
         "resampling": options.resampling, "keep_dn": options.keep_dn,
     }  # fmt: skip
     defaults = {"resampling": "nearest", "keep_dn": False}

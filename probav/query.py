@@ -13,17 +13,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.accumulate import Reducer, Scale
 from probav.archive import Archive, opened
+from probav.bins import BINS, EVERYTHING, Rule, code_table, rule_of
 from probav.caches import CACHE
 from probav.chunks import ChunkReader
 from probav.errors import QueryError, UnknownNameError, did_you_mean
 from probav.grid import Grid
-from probav.histogram import BINS, EVERYTHING, Partial, Rule, code_table, count_bins, count_values, rule_of
+from probav.histogram import Partial, count_bins, count_values
 from probav.masks import Layer, parse_mask
 from probav.pixels import Pixels
 from probav.products import Variable
 from probav.reducers import plan
+from probav.reducing import Reducer, Scale
 from probav.sampling import dates_for, sample
 
 CLASSES = 256

@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from probav import areas, remembered
-from probav.accumulate import Accumulator, Reduced
+from probav.accumulate import Accumulator
 from probav.archive import Product, Progress, opened
 from probav.areas import Aoi
 from probav.caches import CACHE
@@ -23,6 +23,7 @@ from probav.execution.local import threads
 from probav.masks import parse_mask
 from probav.query import Query, prepare, stratum
 from probav.reducers import check_reducers
+from probav.reducing import Reduced
 from probav.tables import Tables, has_bins
 from probav.tasks import make_batches, results_of, task_counts
 from probav.times import group_times, select

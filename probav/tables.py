@@ -10,16 +10,16 @@ import shapely
 import xarray as xr
 from numpy.typing import NDArray
 
-from probav.accumulate import FIRST, Reduced
 from probav.archive import Product, opened
 from probav.areas import Aoi
+from probav.bins import BINS, code_table
 from probav.choices import BY_TIME
 from probav.coverage import Coverage
-from probav.histogram import BINS, code_table
 from probav.products import Variable
 from probav.provenance import provenance
 from probav.query import CLASSES, FACTORS, Query, stratum
 from probav.reducers import plan
+from probav.reducing import FIRST, Reduced
 
 _COUNTS = {
     "count": "pixels of the zone, covered parts counted as such: valid + masked + nodata + outside",

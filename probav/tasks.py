@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probav.accumulate import memory_budget
+from probav.bins import BINS
 from probav.caches import CACHE
 from probav.coverage import Coverage
-from probav.histogram import BINS
 from probav.query import Query, Task, prepare
 
 _SLOT_BYTES = 16 * BINS  # of a group and date in an accumulator

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probav.choices import BY_TIME
 from probav.errors import TimeError, did_you_mean
 
 Days = NDArray[np.datetime64]
@@ -16,13 +17,6 @@ _EXPECTED = (
     "expected a year ('2015'), a month ('2015-03'), a day ('2015-03-21'), two of them "
     "('2015-03/2015-10' or a pair), or a slice"
 )
-BY_TIME = {
-    "month": "first day of the month",
-    "season": "first day of the season: December to February, March to May, and so on",
-    "year": "first day of the year",
-    "dekad-of-year": "dekad of the year, 1 to 36, over all years",
-    "month-of-year": "month, 1 to 12, over all years",
-}
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?")
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probav_extensions.chart import series_table, timeseries_figure
+    from probav_extensions.chart import series_of_each, series_table, timeseries_figure
     from probav_extensions.footprint import footprint_figure
     from probav_extensions.map import AoiMap
     from probav_extensions.raster import raster_figure
@@ -18,10 +18,18 @@ _HOMES = {
     "AoiMap": "map",
     "footprint_figure": "footprint",
     "raster_figure": "raster",
+    "series_of_each": "chart",
     "series_table": "chart",
     "timeseries_figure": "chart",
 }
-__all__ = ["AoiMap", "footprint_figure", "raster_figure", "series_table", "timeseries_figure"]
+__all__ = [
+    "AoiMap",
+    "footprint_figure",
+    "raster_figure",
+    "series_of_each",
+    "series_table",
+    "timeseries_figure",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -32,13 +32,14 @@ def timeseries_figure(series: xr.Dataset) -> NotebookFigure:
     Parameters
     ----------
     series : xarray.Dataset
-        As `Product.statistics` returns it: (zone[, class], time).
+        As `Product.statistics` returns it for one variable: (zone, [class, [class2,]] time).
 
     Returns
     -------
     NotebookFigure
         A matplotlib figure: `savefig` writes it as PNG, SVG or PDF.
     """
+    series = _crossed(series.drop_dims("bin", errors="ignore"))
     middle = next((name for name in _MIDDLES if name in series), None) or _first_reducer(series)
     spread = next((pair for pair in _SPREADS if pair[0] in series and pair[1] in series), None)
     panels, left_out = _panels(series)
@@ -64,7 +65,7 @@ def timeseries_figure(series: xr.Dataset) -> NotebookFigure:
             axis.set_ylabel(_label(series, middle))
             axis.tick_params(labelbottom=False)
         _no_values(axes, panels)
-        _share(figure.add_subplot(grid[-1], sharex=axes[0]), panels)
+        _share(figure.add_subplot(grid[-1], sharex=axes[0]), panels, _are_dates(series))
         texts = [middle] if lines == 1 else labels
         _legend(figure.add_subplot(grid[0]), texts, columns, spread if lines <= _MAX_BANDS else None)
         figure.suptitle(_heading(series), x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -72,18 +73,54 @@ def timeseries_figure(series: xr.Dataset) -> NotebookFigure:
     return figure
 
 
+def series_of_each(series: xr.Dataset) -> list[xr.Dataset]:
+    """Return the statistics of each variable, as one dataset a variable of its own name and units."""
+    if "variable" not in series.dims:
+        return [series]
+    found = []
+    for name in series["variable"].to_numpy():
+        one = series.sel(variable=name)
+        own = {"variable": str(name), "long_name": str(name), "units": str(one["units"].item())}
+        found.append(one.drop_vars(["variable", "units"]).assign_attrs(own))
+    return found
+
+
 def series_table(series: xr.Dataset) -> pd.DataFrame:
-    """Return statistics as a flat table, a row a zone[, class] and date, without the geometries."""
-    flat = series.drop_vars("geometry", errors="ignore").to_dataframe().reset_index()
-    names = [name for name in ("zone", "name", "class", "class_name", "time") if name in flat]
+    """Return statistics as a flat table, a row a variable, zone, class and date, without the geometries."""
+    series = series.drop_vars("geometry", errors="ignore")
+    flat = series.drop_dims("bin", errors="ignore").to_dataframe().reset_index()
+    keys = ("variable", "zone", "name", "class", "class_name", "class2", "class2_name", "time")
+    names = [name for name in keys if name in flat]
     if "name" in names and (flat["name"].astype(str) == flat["zone"].astype(str)).all():
         names.remove("name")
     counts = ("valid", "valid_fraction", "masked", "nodata", "outside", "count")
-    rest = [name for name in series.data_vars if name not in counts]
+    rest = [name for name in series.data_vars if name not in counts and name in flat]
     ordered = [*names, *rest, *(name for name in counts if name in flat)]
     flat = flat[ordered].rename(columns={"time": "date"})
-    flat["date"] = flat["date"].dt.strftime("%Y-%m-%d")
+    if _are_dates(series):
+        flat["date"] = flat["date"].dt.strftime("%Y-%m-%d")
     return flat
+
+
+def _are_dates(series: xr.Dataset) -> bool:
+    """Return whether time is a date, and not a dekad or month of any year."""
+    return np.issubdtype(series["time"].dtype, np.datetime64)
+
+
+def _crossed(series: xr.Dataset) -> xr.Dataset:
+    """Make one stratum of two."""
+    if "class2" not in series.dims:
+        return series
+    pairs = [
+        f"{one}, {other}"
+        for one in series["class_name"].to_numpy()
+        for other in series["class2_name"].to_numpy()
+    ]
+    apart = series.drop_vars(["class_name", "class2_name"])
+    flat = apart.stack(both=("class", "class2"))  # noqa: PD013 - of xarray
+    flat = flat.drop_vars(["both", "class", "class2"]).rename(both="class")
+    flat = flat.assign_coords({"class": np.arange(len(pairs)), "class_name": ("class", pairs)})
+    return flat.transpose("zone", "class", "time", ...)
 
 
 def _first_reducer(series: xr.Dataset) -> str:
@@ -160,7 +197,7 @@ def _no_values(axes: list[Any], panels: list[tuple[str, list[tuple[str, xr.Datas
                       transform=axis.get_xaxis_transform(), clip_on=False)  # fmt: skip
 
 
-def _share(axis: Any, panels: list[tuple[str, list[tuple[str, xr.Dataset]]]]) -> None:
+def _share(axis: Any, panels: list[tuple[str, list[tuple[str, xr.Dataset]]]], are_dates: bool) -> None:
     """Draw the share of valid pixels; of the whole panel where a panel is split into classes."""
     lines = panels[0][1] if len(panels) == 1 else []
     if not lines:
@@ -171,11 +208,15 @@ def _share(axis: Any, panels: list[tuple[str, list[tuple[str, xr.Dataset]]]]) ->
         axis.plot(*where, color=colour, linewidth=0.8, alpha=0.8, marker="o", markersize=1.5)
     axis.axhline(ENOUGH * 100, color=GREY, linewidth=0.6, linestyle="--")
     axis.set_ylim(0, 104)
-    times = panels[0][1][0][1]["time"].to_numpy()
-    if len(times) == 1:  # matplotlib would show four years around it
-        axis.set_xlim(times[0] - np.timedelta64(30, "D"), times[0] + np.timedelta64(30, "D"))
     axis.set_yticks([0, 50, 100], ["0", "50", "100 %"])
     axis.set_ylabel("valid")
+    time = panels[0][1][0][1]["time"]
+    times = time.to_numpy()
+    if not are_dates:
+        axis.set_xlabel(time.attrs.get("long_name", ""))
+        return
+    if len(times) == 1:  # matplotlib would show four years around it
+        axis.set_xlim(times[0] - np.timedelta64(30, "D"), times[0] + np.timedelta64(30, "D"))
     locator = mdates.AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -222,8 +263,8 @@ def _provenance(series: xr.Dataset) -> str:
 
 def _alt(series: xr.Dataset, middle: str) -> str:
     values = series[middle].to_numpy()
-    dates = pd.DatetimeIndex(series["time"].to_numpy())
-    span = f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}" if len(dates) else "no date"
+    dates = [str(date)[:10] for date in series["time"].to_numpy()]
+    span = f"{dates[0]} to {dates[-1]}" if dates else "no date"
     words = f"Chart: {middle} {series.attrs.get('variable', '')}, {span}, {series.sizes['zone']} zone(s)"
     if "class" in series.dims:
         words += f", {series.sizes['class']} classes"

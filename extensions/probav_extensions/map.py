@@ -161,7 +161,9 @@ class AoiMap(ipyleaflet.Map):  # type: ignore[misc]
                 gpd.GeoDataFrame(names, geometry=[shapes[z] for z in new], index=new, crs="EPSG:4326")
             )
         rows = [part for part in rows if len(part)]
-        return probav.aoi(gpd.GeoDataFrame(pd.concat(rows), crs="EPSG:4326")) if rows else None
+        # what the mouse drew is shown as it is: a crossing is told, not mended behind the user's back
+
+    return probav.aoi(gpd.GeoDataFrame(pd.concat(rows), crs="EPSG:4326"), repair=False) if rows else None
 
     def __repr__(self) -> str:
         return f"<AoiMap {self._aoi!r}>" if self._aoi is not None else "<AoiMap, nothing drawn>"

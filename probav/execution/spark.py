@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.accumulate import Accumulator, Reduced
+from probav.accumulate import Accumulator
 from probav.archive import Progress
 from probav.errors import EngineError
 from probav.histogram import Partial
 from probav.query import Query, Task, prepare, run
+from probav.reducing import Reduced
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from probav.accumulate import Accumulator, Reducer
+from probav.accumulate import Accumulator
 from probav.errors import EngineError, QueryError
 from probav.execution import choose, engine
 from probav.execution.spark import execute
 from probav.query import Query, Task
 from probav.reducers import plan
+from probav.reducing import Reducer
 
 S10 = "PROBAV_L3_S10_TOC_333M"
 

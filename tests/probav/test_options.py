@@ -31,11 +31,15 @@ def test_options_become_the_engines_arguments(parse, parse_load):
     parsed = parse(
         "--time", "2015-03/2015-10", "--mask", "clear & land", "--by", "landcover", "--variable", "NDVI",
         "--reduce", "mean, p10,,p90", "--coverage", "centre", "--weights", "area", "--engine", "spark",
+        "--by-time", "month", "--cache",
     )  # fmt: skip
     assert options.statistics_arguments(parsed) == {
+        "by_time": "month", "cache": True,
         "time": "2015-03/2015-10", "mask": "clear & land", "by": "landcover", "variable": "NDVI",
         "reducers": ("mean", "p10", "p90"), "coverage": "centre", "weights": "area", "engine": "spark",
     }  # fmt: skip
+    several = parse("--by", "landcover,SM", "--variable", "NDVI,RED")
+    assert options.statistics_arguments(several) == {"by": ("landcover", "SM"), "variable": ("NDVI", "RED")}
     loaded = parse_load(
         "--time", "2015-03/2015-10", "--mask", "clear & land", "--variable", "NDVI, RED", "--keep-dn",
         "--like", "OTHER", "--resampling", "mean",
@@ -53,7 +57,8 @@ def test_they_are_arguments_that_the_engine_takes(parse, parse_load):
     from probav.statistics import statistics
 
     parsed = parse("--time", "2015", "--mask", "m", "--by", "b", "--variable", "v", "--reduce", "max",
-                   "--coverage", "touched", "--weights", "area", "--engine", "local")  # fmt: skip
+                   "--coverage", "touched", "--weights", "area", "--engine", "local", "--by-time", "year",
+                   "--cache")  # fmt: skip
     assert set(options.statistics_arguments(parsed)) <= set(inspect.signature(statistics).parameters)
     loaded = parse_load("--time", "2015", "--mask", "m", "--variable", "v", "--keep-dn", "--like", "p",
                         "--resampling", "mode")  # fmt: skip

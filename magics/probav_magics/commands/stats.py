@@ -43,10 +43,11 @@ class _Stats(Command):
         session.store(options.out, series)
         if options.quiet:
             return
-        from probav_extensions import series_table, timeseries_figure
+        from probav_extensions import series_of_each, series_table, timeseries_figure
 
         if not options.no_plot:
-            show_figure(timeseries_figure(series))
+            for one in series_of_each(series):
+                show_figure(timeseries_figure(one))
         name = options.out or "Keep the result with -o NAME"
         sizes = " × ".join(f"{count} {dim}{'' if count == 1 else 's'}" for dim, count in _sizes(series.sizes))
         table = series_table(series)
@@ -56,7 +57,7 @@ class _Stats(Command):
 
 
 def _sizes(sizes: object) -> list[tuple[str, int]]:
-    words = {"zone": "zone", "class": "class", "time": "date"}
+    words = {"class2": "second class", "time": "date"}
     return [(words.get(str(dim), str(dim)), int(count)) for dim, count in dict(sizes).items()]  # type: ignore[call-overload]
 
 
