@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.errors import MaskError, UnknownNameError, did_you_mean
+from probav import mask_hints
+from probav.errors import MaskError, UnknownNameError
 from probav.products import Flag, Variable
 
 if TYPE_CHECKING:
@@ -81,6 +82,22 @@ class Mask:
             return None
         layer = self.layers[0]
         return layer, self.evaluate({layer: np.arange(256, dtype=np.uint8)})
+
+    def terms(self) -> tuple[Mask, ...]:
+        """Return the conditions that must all hold: "clear & land" has two, "~(cloud | shadow)", too."""
+        terms: dict[str, Mask] = {}
+        for node in _conjunction(self._tree, holds=True):
+            names = {part.id: self._names[part.id] for part in ast.walk(node) if isinstance(part, ast.Name)}
+            text = _written(node)
+            terms.setdefault(text, Mask(text, _layers(names), node, names))
+        return tuple(terms.values())
+
+    def reason(self) -> str:
+        """Return why a pixel fails, in words: "not clear" for the mask `clear`, "cloud" for `~cloud`."""
+        if isinstance(self._tree, ast.UnaryOp):
+            return _written(self._tree.operand)
+        text = _written(self._tree)
+        return f"not ({text})" if isinstance(self._tree, ast.BoolOp) else f"not {text}"
 
     def _evaluate(self, node: ast.expr, layers: Layers) -> Any:
         if isinstance(node, ast.BoolOp):
@@ -142,7 +159,7 @@ def class_code(name: Any, variable: Variable) -> float:
         if known.casefold() == name.casefold():
             return float(code)
     raise UnknownNameError(
-        f"{variable.name} has no class {name!r}.{did_you_mean(name, variable.flags.values())}"
+        f"{variable.name} has no class {name!r}.{mask_hints.of_class(name, variable.flags)}"
     )
 
 
@@ -179,10 +196,35 @@ def parse_mask(text: str, product: Product, archive: Archive) -> Mask:
         if isinstance(node, ast.Name):
             names[node.id] = _resolve(node.id, product, archive, text)
     _check(tree, text, names)
-    layers = tuple(
+    return Mask(text, _layers(names), tree, names)
+
+
+def _layers(names: Mapping[str, tuple[Layer, Flag | Variable]]) -> tuple[Layer, ...]:
+    return tuple(
         sorted({layer for layer, _ in names.values()}, key=lambda item: (item.product, item.variable))
     )
-    return Mask(text, layers, tree, names)
+
+
+def _conjunction(node: ast.expr, *, holds: bool) -> list[ast.expr]:
+    """Return conditions that all hold just where an expression is (or isn't) true."""
+    if isinstance(node, ast.UnaryOp):
+        return _conjunction(node.operand, holds=not holds)
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And if holds else ast.Or):
+        return [part for value in node.values for part in _conjunction(value, holds=holds)]
+    return [node if holds else ast.UnaryOp(ast.Not(), node)]
+
+
+def _written(node: ast.expr) -> str:
+    """Return an expression as text of the mask language."""
+    if isinstance(node, ast.BoolOp):
+        sign = " & " if isinstance(node.op, ast.And) else " | "
+        return sign.join(
+            f"({_written(part)})" if isinstance(part, ast.BoolOp) else _written(part) for part in node.values
+        )
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        inner = _written(node.operand)
+        return f"~{inner}" if isinstance(node.operand, ast.Name | ast.UnaryOp) else f"~({inner})"
+    return ast.unparse(node)
 
 
 def _parse(text: str) -> ast.expr:
@@ -197,8 +239,11 @@ def _parse(text: str) -> ast.expr:
         ]
         return ast.parse(tokenize.untokenize(tokens).strip(), mode="eval").body
     except (SyntaxError, tokenize.TokenError, ValueError, MemoryError, RecursionError) as error:
+        what = (
+            error.args[0] if isinstance(error, tokenize.TokenError) else getattr(error, "msg", None) or error
+        )
         raise MaskError(
-            f"Can't read the mask {text!r}: {getattr(error, 'msg', None) or error}. "
+            f"Can't read the mask {text!r}: {what}.{mask_hints.of_text(text)} "
             "Expected names joined with &, | and ~, such as 'clear & land & ndvi > 0.1'."
         ) from None
 
@@ -220,10 +265,17 @@ def _resolve(name: str, product: Product, archive: Archive, text: str) -> tuple[
     if other is not None:
         variable = other.variables[other.definition.default]
         return Layer(other.id, variable.name), variable
-    roles = [item.definition.role for item in archive if item.definition.role]
-    choices = [*masks, *(item.lower() for item in product.variables), *roles]
+    others = {item.definition.role: item.definition for item in archive if item.definition.role}
+    choices = [*masks, *(item.lower() for item in product.variables), *others]
+    classes = {
+        role: variable.flags.values()
+        for role, other in others.items()
+        if (variable := other.variables[other.default]).kind == "categorical"
+    }
+    absent = [item for item in product.definition.variables if item not in product.variables]
     raise UnknownNameError(
-        f"The mask {text!r} names {name!r}, which {product.id} doesn't know.{did_you_mean(name, choices)}"
+        f"The mask {text!r} names {name!r}, which {product.id} doesn't know."
+        f"{mask_hints.of_name(name, choices, classes, absent)}"
     )
 
 
@@ -243,7 +295,7 @@ def _check_nodes(tree: ast.expr, text: str) -> None:
 def _refuse(node: ast.AST, text: str) -> NoReturn:
     raise MaskError(
         f"In the mask {text!r}: {ast.unparse(node)!r} is not of the mask language, which has names, "
-        "comparisons, in, &, | and ~."
+        f"comparisons, in, &, | and ~.{mask_hints.of_node(node)}"
     )
 
 
@@ -255,10 +307,14 @@ def _check(node: ast.expr, text: str, names: Mapping[str, tuple[Layer, Flag | Va
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         _check(node.operand, text, names)
     elif isinstance(node, ast.Name):
-        if isinstance(names[node.id][1], Variable):
-            raise MaskError(
-                f"In the mask {text!r}: {node.id} is a layer of numbers; compare it, as in {node.id} > 0.1."
-            )
+        known = names[node.id][1]
+        if isinstance(known, Variable):
+            advice = {
+                "continuous": f"compare it, as in {node.id} > 0.1",
+                "categorical": f"compare it, as in {node.id} in (40, 50)",
+                "flags": f"name what its bits mean (clear, land), or compare it, as in {node.id} == 248",
+            }
+            raise MaskError(f"In the mask {text!r}: {node.id} is a layer of numbers; {advice[known.kind]}.")
     elif isinstance(node, ast.Compare):
         _check_comparison(node, text, names)
     else:
@@ -273,7 +329,8 @@ def _check_comparison(
         if isinstance(side, ast.Name):
             if isinstance(names[side.id][1], Flag):
                 raise MaskError(
-                    f"In the mask {text!r}: {side.id} is true or false by itself; don't compare it."
+                    f"In the mask {text!r}: {side.id} is true or false by itself; write {side.id} or "
+                    f"~{side.id}, and compare nothing with it."
                 )
             continue
         try:

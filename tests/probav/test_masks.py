@@ -291,12 +291,73 @@ def test_any_text_is_a_mask_or_refused(parse, text):
         ("landcover in (40, 'forrest')", "LC has no class 'forrest'"),
         ("ndvi > 'high'", "NDVI has no class 'high'"),
         ("SZA > 30", "names 'SZA', which"),
+        ("SZA > 30", "The product has it, but the archive holds none of it"),
+        ("clouds", "Did you mean 'cloud'?"),
+        ("~Clouds", "Did you mean 'cloud'?"),
+        ("status == 248", "Did you mean 'sm'?"),
+        ("water", "Did you mean 'sea'?"),
+        ("cloudfree & land", "Did you mean 'clear'?"),
+        ("cover == 40", "Did you mean 'landcover'?"),
+        ("rain > 10", "Did you mean 'rainfall'?"),
+        ("landcover == cropland", "That is a class of landcover: write landcover == 'cropland'."),
+        ("landcover == bare_or_sparse", "write landcover == 'bare or sparse'"),
+        ("landcover == 'croplands'", "Did you mean 'cropland'?"),
+        ("landcover == 'Crop'", "Did you mean 'cropland'?"),
+        ("landcover == 'evergreen'", "Which of 111 'closed evergreen needleleaf forest', 112"),
+        ("landcover == 'forests'", "Several are given by 'in': in (111, 112, 113, 114, 115, 116, 121,"),
     ],
 )
 def test_unknown_names_get_near_ones(parse, text, words):
     with pytest.raises(UnknownNameError) as caught:
         parse(text)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clear && land", "'And' is one &: clear & land."),
+        ("cloud || shadow", "'Or' is one |: cloud | shadow."),
+        ("!cloud", "'Not' is ~: ~cloud."),
+        ("clear & !shadow", "'Not' is ~"),
+        ("ndvi <> 0.1", "'Unequal' is !=."),
+        ("ndvi => 0.1", "The equals sign comes last: >= and <=."),
+        ("landcover = 'cropland'", "'Equal' is ==, with two signs."),
+        ("clear AND land", "words are in small letters"),
+        ("clear land", "Join names: clear & land (both), clear | land (either)."),
+        ("clear, land", "Join names: clear & land (all of them), clear | land (any of them)."),
+        ("clear, ndvi > 0.1", "Join conditions with &"),
+        ("ndvi > 0,1", "Numbers are written with a point: 0.1."),
+        ("'clear'", "Names have no quotes: clear."),
+        ("-cloud", "'Not' is ~: ~cloud."),
+        ("clear + land", "There is no arithmetic"),
+        ("cloud == 0", "write cloud or ~cloud"),
+        ("ndvi", "compare it, as in ndvi > 0.1"),
+        ("landcover & clear", "compare it, as in landcover in (40, 50)"),
+        ("sm & 8", "name what its bits mean (clear, land), or compare it, as in sm == 248"),
+        ("(clear & land", "A bracket is not closed."),
+    ],
+)
+def test_slips_are_answered_with_what_may_be_meant(parse, text, words):
+    with pytest.raises(MaskError) as caught:
+        parse(text)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [("ndvi>.1 and clear", "ndvi > 0.1 & clear"), ("not cloud", "~cloud"), ("NOT_A & x", None),
+     ("Clear & LAND", "clear & land"), ("landcover == 'CROPLAND'", "landcover == 40"),
+     ("sm != 248", "~(sm == 248)")],
+)  # fmt: skip
+def test_other_ways_to_write_it(parse, text, same):
+    if same is None:
+        with pytest.raises(UnknownNameError):
+            parse(text)
+        return
+    layers = parse(same).layers
+    given = {layer: ALL for layer in layers}
+    np.testing.assert_array_equal(parse(text).evaluate(given), parse(same).evaluate(given))
 
 
 def test_a_mask_whose_layer_is_not_in_the_archive_says_so(tmp_path, world, sources):
