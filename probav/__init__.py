@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from probav.archive import Archive, Extent, Product, create_archive, open_archive
     from probav.areas import Aoi, aoi
     from probav.combination import CombinedProduct, combine
+    from probav.explanation import explain_mask
     from probav.exporting import export
     from probav.external import definition_of, from_stac, store_dataset
     from probav.ingestion import Report, ingest, watch
@@ -36,6 +37,7 @@ __all__ = [
     "create_archive",
     "definition_of",
     "errors",
+    "explain_mask",
     "export",
     "from_stac",
     "ingest",
@@ -50,7 +52,7 @@ _LAZY = {
     "Aoi": "areas", "Archive": "archive", "CombinedProduct": "combination", "Extent": "archive",
     "Product": "archive", "ProductDefinition": "products", "Report": "ingestion", "aoi": "areas",
     "combine": "combination", "create_archive": "archive", "definition_of": "external",
-    "export": "exporting", "from_stac": "external", "ingest": "ingestion",
+    "explain_mask": "explanation", "export": "exporting", "from_stac": "external", "ingest": "ingestion",
     "load_definition": "products.custom", "open_archive": "archive", "register": "registration",
     "store_dataset": "external", "watch": "ingestion",
 }  # fmt: skip

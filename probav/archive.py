@@ -195,6 +195,12 @@ class Product:
 
         return estimate(self, aoi, time, mask, **options)
 
+    def explain_mask(self, aoi: Any, time: Any = None, mask: str = "", **options: Any) -> xr.Dataset:
+        """Return how many pixels each condition of a mask leaves out; see `probav.explain_mask`."""
+        from probav.explanation import explain_mask
+
+        return explain_mask(self, aoi, time, mask, **options)
+
     def __repr__(self) -> str:
         return f"<Product {self.extent}; variables {', '.join(self.variables)}>"
 
