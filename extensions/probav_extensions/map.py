@@ -163,7 +163,8 @@ class AoiMap(ipyleaflet.Map):  # type: ignore[misc]
         rows = [part for part in rows if len(part)]
         # what the mouse drew is shown as it is: a crossing is told, not mended behind the user's back
 
-    return probav.aoi(gpd.GeoDataFrame(pd.concat(rows), crs="EPSG:4326"), repair=False) if rows else None
+        drawn = gpd.GeoDataFrame(pd.concat(rows), crs="EPSG:4326") if rows else None
+        return None if drawn is None else probav.aoi(drawn, repair=False)
 
     def __repr__(self) -> str:
         return f"<AoiMap {self._aoi!r}>" if self._aoi is not None else "<AoiMap, nothing drawn>"
