@@ -51,14 +51,21 @@ def peer(query: Query, task: dict[str, Any]) -> dict[str, Any]:
 
     one.run(work.part(1, 1, zones=1))  # imports and compilers
     found, first = timed(lambda: one.run(work.part(1, classes)))
-    total = first.scaled(work.dates * CLASSES / classes)
+    once = Spent(0.0, 0.0)  # what doesn't grow with the classes
+    if classes < CLASSES:
+        two = timed(lambda: one.run(work.part(1, classes + 1)))[1]
+        once = first.scaled(2).plus(two, -1).at_least(0.0)
+
+    def all_classes(spent: Spent) -> Spent:
+        return spent.plus(once, -1).at_least(0.0).scaled(CLASSES / classes).plus(once)
+
+    total = all_classes(first.scaled(work.dates))
     said = known(found, [total], 1, classes)
     if first.wall < 25 and work.dates > 1:
         number = min(work.dates, 3 if first.wall < 8 else 2)
         found, some = timed(lambda: one.run(work.part(number, classes)))
-        slope = some.plus(first, -1).scaled(1 / (number - 1))
-        slope = Spent(max(slope.wall, 0.0), max(slope.cpu, 0.0))
-        total = some.plus(slope, work.dates - number).scaled(CLASSES / classes)
+        slope = some.plus(first, -1).scaled(1 / (number - 1)).at_least(0.0)
+        total = all_classes(some.plus(slope, work.dates - number))
         said = known(found, [total], number, classes)
     if total.wall <= _LONGEST:
         spent: list[Spent] = []

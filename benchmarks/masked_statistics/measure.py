@@ -29,6 +29,10 @@ class Spent:
         """Return a multiple."""
         return Spent(self.wall * factor, self.cpu * factor)
 
+    def at_least(self, least: float) -> Spent:
+        """Return the same, where it is less than some seconds these."""
+        return Spent(max(self.wall, least), max(self.cpu, least))
+
     def plus(self, other: Spent, factor: float = 1.0) -> Spent:
         """Return the sum with a multiple of another."""
         return Spent(self.wall + factor * other.wall, self.cpu + factor * other.cpu)

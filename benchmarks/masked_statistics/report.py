@@ -14,8 +14,9 @@ _WHAT = """
 
 `make bench` measures what follows. One tile of {size} x {size} pixels, {dates} dekads, NDVI and status
 map, ten classes of land cover ({raw} MB of pixels: {geotiff} MB as deflated GeoTIFF, {archive} MB in the
-archive, {cube} MB as plain Zarr with the same chunks and codec). Made up, but coherent in space as real
-data are. {made}, Python {python}, {cores} cores ({machine}); {versions}.
+archive, 12 dates of a second product included, {cube} MB as plain Zarr with the same chunks and codec).
+Made up, but coherent in space as real data are. {made}, Python {python}, {cores} cores ({machine}; load
+average at the start {load:.1f}); {versions}.
 """
 _HOW = """
 Each query asks for count, mean, std, min, max, p10, p50 and p90 of the clear pixels of each date. Each
@@ -23,7 +24,8 @@ contender runs in a process of its own with two threads, the disk cache warm, th
 imports not counted. Ours are later calls with areas not seen before; least of several. *Ratio* is what a
 peer takes in multiples of ours by the same rule of coverage. Part of it is the layout: the peers on the
 same Zarr show how much. *Scaled*: timed over one and over more dates, and carried on in a straight line;
-on Zarr that leaves out reading the later chunks, in the peer's favour.
+on Zarr that leaves out reading the later chunks, in the peer's favour. xvec on query b: timed with one
+and two classes likewise.
 """
 _PEERS = """
 rasterstats, exactextract and xvec have no strata: they are called once a class on masked copies,
@@ -116,7 +118,7 @@ def section(raw: Raw) -> str:
         BEGIN,
         _plain(_WHAT.format(
             size=bench["size"], dates=bench["dates"], cube=mega["cube.zarr"], **mega,
-            **{name: raw[name] for name in ("made", "python", "cores", "machine")},
+            **{name: raw[name] for name in ("made", "python", "cores", "machine", "load")},
             versions=", ".join(f"{name} {number}" for name, number in raw["versions"].items()),
         )),
         "",

@@ -49,7 +49,8 @@ class Run:
         self.results = bench.folder / f"results-{bench.size}-{bench.dates}-{bench.long}.json"
         self.task = {"bench": {**vars(bench), "folder": str(bench.folder)}}
         self.raw: dict[str, Any] = {
-            "made": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "machine": platform.machine(),
+            "made": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "load": os.getloadavg()[0],
+            "machine": platform.machine(),
             "python": platform.python_version(), "versions": {name: version(name) for name in _VERSIONS},
             "bench": self.task["bench"] | {"folder": ""}, "titles": {}, "ours": {}, "peers": {},
         }  # fmt: skip
