@@ -13,9 +13,10 @@ from probav.bins import BINS
 from probav.errors import BudgetError
 from probav.fractions import ONE
 from probav.histogram import Partial
-from probav.reducing import FIRST, Reduced, Reducer
+from probav.reducing import Reduced, Reducer
+from probav.wide import merge_equal
 
-_CELL_BYTES = 5 * 8
+_CELL_BYTES = 2 * 8
 
 
 def memory_budget() -> int:
@@ -147,86 +148,78 @@ class _Wide:
 
     def __init__(self, positions: NDArray[np.int64], reducer: Reducer, variable: int) -> None:
         self._positions, self._reducer, self._variable = positions, reducer, variable
-        self._times = len(positions)
         self._others: dict[int, NDArray[np.int64]] = {}  # group -> (4, times), as Partial.others
-        self._cells: list[_Cells] = []
+        self._cells: dict[int, list[list[_Cells]]] = {}  # group -> pieces of each time
         self._bytes = 0
 
     def add(self, partial: Partial, chosen: NDArray[np.intp]) -> None:
         positions = np.searchsorted(self._positions, partial.positions)
+        ends = partial.ends
         for index in chosen.tolist():
             group = int(partial.groups[index])
             if group not in self._others:
-                self._others[group] = np.zeros((4, self._times), np.int64)
+                self._others[group] = np.zeros((4, len(self._positions)), np.int64)
+                self._cells[group] = [[] for _ in self._positions]
             for own, added in zip(self._others[group], partial.others[:, :, index], strict=True):
                 np.add.at(own, positions, added)
-        row = np.repeat(np.arange(len(partial.ends) - 1), np.diff(partial.ends))
-        index = row % len(partial.groups)
-        kept = np.isin(index, chosen)
-        key = np.column_stack([partial.groups[index], positions[row // len(partial.groups)]])[kept]
-        weights = partial.weights[kept]
-        counts = np.column_stack([weights // ONE, weights % ONE])
-        self._cells.append((key, partial.values[kept], counts))
-        self._bytes += len(key) * _CELL_BYTES
+            for t, position in enumerate(positions.tolist()):
+                at = t * len(partial.groups) + index
+                part = slice(ends[at], ends[at + 1])
+                if part.start < part.stop:
+                    piece = partial.values[part].copy(), partial.weights[part].copy()
+                    self._cells[group][position].append(piece)
+                    self._bytes += _CELL_BYTES * len(piece[0])
         if self._bytes > memory_budget():
-            self._cells = [_merged(self._cells)]
-            self._bytes = len(self._cells[0][0]) * _CELL_BYTES
-            if self._bytes > memory_budget():
-                raise BudgetError(
-                    f"The query has over {self._bytes // _CELL_BYTES:,} distinct values per date and "
-                    f"zone, more than fit in {memory_budget():,} bytes; ask for a shorter period or fewer "
-                    "zones at a time, or set $PROBAV_MEMORY higher."
-                )
+            self._merge()
+
+    def _merge(self) -> None:
+        """Merge what can be merged."""
+        for times in self._cells.values():
+            for position, pieces in enumerate(times):
+                if len(pieces) > 1:
+                    times[position] = [_merged(pieces)]
+        pieces = [piece for times in self._cells.values() for own in times for piece in own]
+        self._bytes = _CELL_BYTES * sum(len(values) for values, _ in pieces)
+        if self._bytes > memory_budget():
+            raise BudgetError(
+                f"The query has over {self._bytes // _CELL_BYTES:,} distinct values per date and "
+                f"zone, more than fit in {memory_budget():,} bytes; ask for a shorter period or fewer "
+                "zones at a time, or set $PROBAV_MEMORY higher."
+            )
 
     def release(self, zones: NDArray[np.int64], classes: int) -> list[Reduced]:
         wanted = set(zones.tolist())
         groups = [group for group in self._others if group // classes in wanted]
         if not groups:
             return []
-        key, values, counts = _merged(self._cells)
-        ours = np.isin(key[:, 0], groups)
-        self._cells = [(key[~ours], values[~ours], counts[~ours])]
-        self._bytes = int((~ours).sum()) * _CELL_BYTES
-        key, values, counts = key[ours], values[ours], counts[ours]
-        place = {group: index for index, group in enumerate(groups)}
-        table = np.full((self._times, len(groups), self._reducer.columns(self._variable)), np.nan)
-        table[:, :, 0] = 0
-        for group, index in place.items():
-            others = self._others.pop(group)
-            table[:, index, 1] = others[2] + others[3] // ONE + others[3] % ONE / ONE
-            table[:, index, 2] = others[0] + others[1] // ONE + others[1] % ONE / ONE
-        starts = np.flatnonzero(np.any(np.diff(key, axis=0, prepend=-1), axis=1))
-        stops = np.append(starts, len(key))[1:]  # none of both where no pixel is valid
-        for start, stop in zip(starts, stops, strict=True):
-            group, position = key[start].tolist()
-            whole, parts = counts[start:stop].sum(axis=0)
-            row = table[position, place[group]]
-            row[0] = whole + parts // ONE + parts % ONE / ONE
-            weights = counts[start:stop, 0] + counts[start:stop, 1] / ONE
-            row[len(FIRST) :] = self._reducer.cells(self._variable, values[start:stop], weights)
-        return [Reduced(self._variable, np.array(groups), self._positions, table)]
+        cells = [self._cells.pop(group) for group in groups]
+        merged = [_merged(own[position]) for position in range(len(self._positions)) for own in cells]
+        sizes = [len(values) for values, _ in merged]
+        self._bytes -= _CELL_BYTES * sum(len(values) for own in cells for times in own for values, _ in times)
+        partial = Partial(
+            self._variable, np.array(groups), self._positions, np.empty((0, 0, 0), np.uint32),
+            np.concatenate([[0], np.cumsum(sizes)]), np.concatenate([values for values, _ in merged]),
+            np.concatenate([weights for _, weights in merged]),
+            np.stack([self._others.pop(group) for group in groups], axis=2),
+        )  # fmt: skip
+        return [self._reducer.partial(partial, np.arange(len(groups)))]
 
 
-_Cells = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
+_Cells = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""Values, ascending, and their weights."""
 
 
-def _merged(cells: list[_Cells]) -> _Cells:
-    """Sort cells by group, date and value and add those that agree in all three."""
-    if not cells:
-        return np.empty((0, 2), np.int64), np.empty(0), np.empty((0, 2), np.int64)
-    key = np.concatenate([item[0] for item in cells])
-    values = np.concatenate([item[1] for item in cells])
-    counts = np.concatenate([item[2] for item in cells])
-    order = np.lexsort((values, key[:, 1], key[:, 0]))
-    key, values, counts = key[order], values[order], counts[order]
-    if not len(key):
-        return key, values, counts
-    changed = np.any(np.diff(key, axis=0), axis=1) | (np.diff(values) != 0)
-    starts = np.concatenate([[0], np.flatnonzero(changed) + 1])
-    summed = np.add.reduceat(counts, starts, axis=0)
-    summed[:, 0] += summed[:, 1] // ONE
-    summed[:, 1] %= ONE
-    return key[starts], values[starts], summed
+def _merged(pieces: list[_Cells]) -> _Cells:
+    """Sort the cells of one group and time by value and add those that have the same."""
+    if not pieces:
+        return np.empty(0), np.empty(0, np.int64)
+    if len(pieces) == 1:
+        return pieces[0]
+    values = np.concatenate([piece[0] for piece in pieces])
+    order = np.argsort(values, kind="stable")  # quick: the pieces are in order already
+    values, weights = values[order], np.concatenate([piece[1] for piece in pieces])[order]
+    count = merge_equal(values, weights)
+    return values[:count], weights[:count]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from probav.bins import BINS, MASKED_BIN, NODATA_BIN, Codes, Rule
 from probav.chunks import buffer
-from probav.fractions import ONE
 from probav.pixels import Pixels
 
-_FULL = 1 << 61  # of a cell's weight: what comes on top goes to another cell
+FULL = 1 << 61  # of a cell's weight: what comes on top goes to another cell
 _MANY = 1 << 20  # entries that a cell surely holds
 _LANES = 4  # histograms that neighbouring pixels go to in turn: adding twice to one number has to wait
 
@@ -228,7 +227,7 @@ def _count_entries(
                 pixel = np.uint64(entries[i])
                 code = codes[values[pixel]]
                 code = code if code == np.uint8(NODATA_BIN) else code | masked[flags[pixel]]
-                if many and sums[code] >= _FULL:
+                if many and sums[code] >= FULL:
                     cell_bins[count] = code
                     cell_weights[count] = sums[code]
                     sums[code] = 0
@@ -240,88 +239,5 @@ def _count_entries(
                     cell_bins[count] = code
                     cell_weights[count] = sums[code]
                     sums[code] = 0
-                    count += 1
-            ends[t * groups + group + 1] = count
-
-
-def count_values(
-    variable: int,
-    dn: NDArray[Any],
-    valid: NDArray[np.bool_],
-    passes: NDArray[np.bool_],
-    dates: NDArray[np.int64],
-    positions: NDArray[np.int64],
-    pixels: Pixels,
-) -> Partial:
-    """Count a variable with more than 8 bits, by sorting.
-
-    Parameters
-    ----------
-    variable : int
-    dn : (time, y, x)
-    valid : (t, y, x) bool
-        Which of the stored numbers of the dates hold a value.
-    passes : (1 or t, y, x) bool
-        Which pixels the mask lets through.
-    dates, positions : (t,) int64
-        Which of the times are counted, and to which results they belong.
-    pixels : Pixels
-    """
-    entries, starts, weights = pixels.as_entries()
-    times, groups = len(dates), len(pixels.groups)
-    others = np.zeros((4, times, groups), np.int64)
-    ends = np.zeros(times * groups + 1, np.int64)
-    values = np.empty(len(entries) * times, np.float64)
-    sums = np.empty(len(values), np.int64)
-    flat = dn.reshape(len(dn), -1), valid.reshape(times, -1), passes.reshape(len(passes), -1)
-    _sort_entries(*flat, dates, entries, starts, weights, ends, values, sums, others)
-    n = ends[-1]
-    none = np.empty((0, 0, 0), np.uint32)
-    return Partial(variable, pixels.groups, positions, none, ends, values[:n], sums[:n], others)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _sort_entries(
-    dn: Any,
-    valid: NDArray[np.bool_],
-    passes: NDArray[np.bool_],
-    dates: NDArray[np.int64],
-    entries: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    weight: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    cell_values: NDArray[np.float64],
-    cell_weights: NDArray[np.int64],
-    others: NDArray[np.int64],
-) -> None:
-    """Write the distinct values of each date and group, ascending, with the sum of their weights."""
-    count, groups = 0, len(starts) - 1
-    longest = 0
-    for group in range(groups):
-        longest = max(longest, starts[group + 1] - starts[group])
-    found, own = np.empty(longest, dn.dtype), np.empty(longest, np.int64)
-    for t in range(len(dates)):
-        for group in range(groups):
-            n = 0
-            for i in range(starts[group], starts[group + 1]):
-                pixel = entries[i]
-                if not valid[t, pixel]:
-                    others[0, t, group] += weight[i] // ONE
-                    others[1, t, group] += weight[i] % ONE
-                elif not passes[t if len(passes) > 1 else 0, pixel]:
-                    others[2, t, group] += weight[i] // ONE
-                    others[3, t, group] += weight[i] % ONE
-                else:
-                    found[n] = dn[dates[t], pixel]
-                    own[n] = weight[i]
-                    n += 1
-            order = np.argsort(found[:n])
-            for k in range(n):
-                value = float(found[order[k]])
-                if k and cell_values[count - 1] == value and cell_weights[count - 1] < _FULL:
-                    cell_weights[count - 1] += own[order[k]]
-                else:
-                    cell_values[count] = value
-                    cell_weights[count] = own[order[k]]
                     count += 1
             ends[t * groups + group + 1] = count

@@ -19,13 +19,14 @@ from probav.caches import CACHE
 from probav.chunks import ChunkReader
 from probav.errors import QueryError, UnknownNameError, did_you_mean
 from probav.grid import Grid
-from probav.histogram import Partial, count_bins, count_values
+from probav.histogram import Partial, count_bins
 from probav.masks import Layer, parse_mask
 from probav.pixels import Pixels
 from probav.products import Variable
 from probav.reducers import plan
 from probav.reducing import Reducer, Scale
 from probav.sampling import dates_for, sample
+from probav.wide import count_values
 
 CLASSES = 256
 """Codes of one stratum."""

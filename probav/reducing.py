@@ -100,18 +100,6 @@ class Reducer:
         _reduce_slots(whole, parts, chosen, values, self.plan.kinds, self.plan.parameters, table)
         return table
 
-    def cells(
-        self, variable: int, values: NDArray[np.float64], weights: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Reduce the distinct stored numbers of one group and date, ascending."""
-        scale = self.scales[variable]
-        out = np.empty(len(self.plan.kinds))
-        physical = values * scale.scale + scale.offset
-        if scale.scale < 0:
-            physical, weights = physical[::-1], weights[::-1]
-        reduce_one(physical, weights, self.plan.kinds, self.plan.parameters, out)
-        return out
-
 
 @numba.njit(cache=True, nogil=True)
 def _reduce_slots(

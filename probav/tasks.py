@@ -34,10 +34,12 @@ def make_batches(query: Query, coverage: Coverage, threads: int, area: str) -> l
     room = max(1, memory_budget() // _PARTS // _SLOT_BYTES)
     chunk_of_date = prepared.stored // times
     chunks = np.unique(chunk_of_date)
+    # variables with more than 8 bits have a cell of 16 bytes a pixel and date at most
+    wide = coverage.pixels * 16 * sum(codes is None for codes in prepared.codes)
     if query.merges:
         slabs, zones = [chunks], max(1, room // query.times * coverage.zones // groups)
     else:
-        per_slab = max(1, room // groups // times)
+        per_slab = max(1, room // max(groups, wide // _SLOT_BYTES) // times)
         slabs = [chunks[start : start + per_slab] for start in range(0, len(chunks), per_slab)]
         zones = max(1, room // min(times * per_slab, query.times) * coverage.zones // groups)
     batches = []
