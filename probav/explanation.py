@@ -31,6 +31,7 @@ _WORDS = {
     "pixels": "pixels that hold a value and fail for this reason, perhaps for others, too",
     "share": "pixels / count",
     "alone": "pixels that fail for this reason alone: what leaving it out of the mask would gain",
+    "first": "pixels that fail for this reason and for none before it, in the order of the mask",
     "count": "pixels of the zone: valid + several + nodata + outside + alone of each condition",
     "valid": "pixels that hold a value and pass the mask",
     "several": "pixels that hold a value and fail more than one condition",
@@ -93,6 +94,12 @@ class Conditions:
         """The conditions that the codes don't tell apart."""
         return [number for number, table in enumerate(self.tables) if table is None]
 
+    @property
+    def leaves(self) -> list[Reason]:
+        """The causes of those conditions that have such, the other conditions themselves."""
+        split = {reason.term for reason in self.reasons if reason.codes is not None}
+        return [reason for reason in self.reasons if (reason.codes is not None) == (reason.term in split)]
+
     def _reasons(self, number: int, table: NDArray[np.bool_] | None, product: Product) -> Iterator[Reason]:
         name = self.terms[number].reason()
         yield Reason(name, number)
@@ -142,21 +149,25 @@ def explain_mask(
     Returns
     -------
     xarray.Dataset
-        `pixels`, `share` and `alone` (zone, reason, time), and `count`, `valid`, `several`, `nodata` and
-        `outside` (zone, time), float64. A reason is a condition that fails ("not clear") or, where a status
-        map says so, the cause of that ("not clear: cloud", with the coordinate `cause` true). Valid, several,
-        no data, outside and `alone` of the conditions add up to the count. `alone` of a cause counts pixels
-        that fail this condition only, and of its causes have only this one.
+        `pixels`, `share`, `alone` and `first` (zone, reason, time), and `count`, `valid`, `several`, `nodata`
+        and `outside` (zone, time), float64. A reason is a condition that fails ("not clear") or, where a
+        status map says so, the cause of that ("not clear: cloud", with the coordinate `cause` true). Valid,
+        several, no data, outside and `alone` of the conditions add up to the count; so do valid, no data,
+        outside and `first`. `alone` of a cause counts pixels that fail this condition only, and of its causes
+        have only this one.
 
     Raises
     ------
     MaskError, UnknownNameError
         If it is no mask; the message says what may have been meant.
     QueryError
-        If it has more than four conditions that aren't about the codes of one layer.
+        If it has more than four conditions that aren't about the codes of one layer, or if there are several
+        variables.
     OutsideError, TimeError, AoiError
         As `Product.statistics`.
     """
+    if variable is not None and not isinstance(variable, str):
+        raise QueryError(f"A mask is explained for one variable, got {variable!r}; name one of them.")
     where = areas.aoi(aoi)
     conditions = Conditions(mask, product, opened(product.store.url, product.store.snapshot))
     runs = list(_runs(conditions))
@@ -194,7 +205,7 @@ def mask_table(explained: xr.Dataset) -> pd.DataFrame:
         (zone, name where there are several zones,) reason, pixels, share, alone; causes stand beneath their
         condition. Then valid pixels, those without data and those outside, which have no `alone`.
     """
-    total = explained.drop_vars(["geometry", "share"], errors="ignore").sum("time")
+    total = explained.drop_vars(["geometry", "share", "first"], errors="ignore").sum("time")
     several = explained.sizes["zone"] > 1
     rows = []
     for zone in range(explained.sizes["zone"]):
@@ -227,7 +238,7 @@ class _Counts:
         self._conditions, self._found = conditions, found
         self._first = found.sum("class") if "class" in found.dims else found
         shape = found.sizes["zone"], len(conditions.reasons), found.sizes["time"]
-        self._pixels, self._alone = np.zeros(shape), np.zeros(shape)
+        self._pixels, self._alone, self._first_of = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self._valid, self._several = np.zeros((shape[0], shape[2])), np.zeros((shape[0], shape[2]))
 
     def add(self, found: xr.Dataset, passed: dict[int, bool]) -> None:
@@ -256,6 +267,8 @@ class _Counts:
         for index in here:
             self._pixels[:, index] += counts
             is_cause = self._conditions.reasons[index].codes is not None
+            if self._conditions.reasons[index].term == min(failed) and (not is_cause or index == causes[0]):
+                self._first_of[:, index] += counts
             if len(failed) == 1 and (not is_cause or len(causes) == 1):
                 self._alone[:, index] += counts
 
@@ -269,6 +282,7 @@ class _Counts:
         cube, flat = ("zone", "reason", "time"), ("zone", "time")
         data = {
             "pixels": (cube, self._pixels), "share": (cube, share), "alone": (cube, self._alone),
+            "first": (cube, self._first_of),
             "count": (flat, count), "valid": (flat, self._valid), "several": (flat, self._several),
             "nodata": (flat, first["nodata"].to_numpy()), "outside": (flat, first["outside"].to_numpy()),
         }  # fmt: skip

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from probav_extensions.footprint import footprint_figure
     from probav_extensions.map import AoiMap
     from probav_extensions.raster import raster_figure
+    from probav_extensions.reasons import reasons_figure, reasons_map_figure
 
 _HOMES = {
     "AoiMap": "map",
     "footprint_figure": "footprint",
     "raster_figure": "raster",
+    "reasons_figure": "reasons",
+    "reasons_map_figure": "reasons",
     "series_of_each": "chart",
     "series_table": "chart",
     "timeseries_figure": "chart",
@@ -26,6 +29,8 @@ __all__ = [
     "AoiMap",
     "footprint_figure",
     "raster_figure",
+    "reasons_figure",
+    "reasons_map_figure",
     "series_of_each",
     "series_table",
     "timeseries_figure",

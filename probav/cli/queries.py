@@ -1,4 +1,4 @@
-"""`probav products|extent|stats|estimate|load`: the queries of the magics."""
+"""`probav products|extent|stats|mask|estimate|load`: the queries of the magics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pandas as pd
 
 import probav
 from probav import options
+from probav.choices import ENGINES, RULES
 from probav.cli.terminal import add_archive, bar, command, show
+from probav.errors import QueryError
 from probav.exporting import check
 
 _AOI_HELP = "file, place name, WKT or GeoJSON; W,S,E,N in degrees"
@@ -27,11 +29,17 @@ def add(commands: Any) -> None:
     options.add_product(extent)
     stats = command(commands, "stats", _stats, "masked statistics of an area over time")
     options.add_statistics(stats, aoi_help=_AOI_HELP)
+    mask = command(commands, "mask", _mask, "what a mask leaves out, and why")
+    options.add_query(mask, aoi_help=_AOI_HELP)
+    mask.add_argument(
+        "--coverage", choices=RULES[:3], default="fraction", help="how polygons cover pixels (fraction)"
+    )
+    mask.add_argument("--engine", choices=ENGINES, default="auto", help="threads here, or Spark (auto)")
     estimate = command(commands, "estimate", _estimate, "what a `stats` would read and cost")
     options.add_statistics(estimate, aoi_help=_AOI_HELP)
     load = command(commands, "load", _load, "write the pixels of an area to a file")
     options.add_load(load, aoi_help=_AOI_HELP)
-    for own in (products, extent, stats, estimate, load):
+    for own in (products, extent, stats, mask, estimate, load):
         add_archive(own)
     _add_output(stats, "table (.csv, .parquet) or netCDF (.nc) to write; CSV on the terminal if left out")
     _add_output(load, "GeoTIFF (.tif) or netCDF (.nc) to write", required=True)
@@ -88,6 +96,23 @@ def _stats(parsed: argparse.Namespace) -> None:
     else:
         probav.export(result, parsed.output, overwrite=parsed.overwrite)
         print(f"{len(table)} rows in {parsed.output}")
+
+
+def _mask(parsed: argparse.Namespace) -> None:
+    from probav.explanation import mask_table
+
+    product = probav.open_archive(parsed.archive)[parsed.product]
+    if parsed.mask is None:
+        raise QueryError("--mask is missing: which pixels count, such as --mask 'clear & land'.")
+    shown, progress = bar("mask")
+    with shown:
+        explained = product.explain_mask(
+            _aoi(parsed.aoi), parsed.time, parsed.mask, variable=parsed.variable, coverage=parsed.coverage,
+            engine=parsed.engine, progress=progress,
+        )  # fmt: skip
+    table = mask_table(explained)
+    numbers = {"pixels": "{:.2f}".format, "share": "{:.2%}".format, "alone": "{:.2f}".format}
+    print(table.to_string(index=False, formatters=numbers))
 
 
 def _estimate(parsed: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ import probav
 from probav import storage
 from probav.errors import MaskError, OutsideError, QueryError, UnknownNameError
 from probav.explanation import mask_table
+from probav.explanation_map import map_reasons
 from probav.masks import parse_mask
 
 S10, COVER, NDVI300, RAIN = "PROBAV_L3_S10_TOC_333M", "CGLS_LC100_V3", "CGLS_NDVI300_V1", "CHIRPS_V2_DEKAD"
@@ -273,12 +274,46 @@ def test_the_result_says_where_it_comes_from_and_progress_moves_on(s10, zones):
     assert read == sorted(read)
 
 
+def test_the_first_reasons_add_up_and_their_map_equals_numpy(world, s10, zones, layers):
+    mask, day = "clear & land & ndvi > 0.1", "2015-02-11"
+    names = [f"not clear: {name}" for name in ("shadow", "undefined", "cloud", "snow", "other")]
+    names += ["not land", "not ndvi > 0.1"]
+    result = s10.explain_mask(zones.loc[["b"]], day, mask, coverage="touched")
+    found = map_reasons(s10, zones.loc[["b"]], day, mask)
+    assert found.attrs["reasons"] == names
+    t = list(world.dates[S10]).index(np.datetime64(day))
+    expected = np.full(layers["value"].shape[1:], 1)
+    expected[~layers["green"][t]] = 9
+    expected[~layers["land"][t]] = 8
+    for code, kinds in enumerate(([1], [2], [3], [4], [5, 6, 7])):
+        expected[np.isin(layers["kind"][t], kinds)] = 3 + code
+    expected[~layers["value"][t]] = 2
+    column, row = np.meshgrid(np.arange(expected.shape[1]), np.arange(expected.shape[0]))
+    west, north = world.transforms[S10] @ (column, row)
+    east, south = world.transforms[S10] @ (column + 1, row + 1)
+    zone = zones.geometry["b"]  # not the star: of vertices on pixel edges each tool has its own opinion
+    shapely.prepare(zone)
+    expected[~shapely.intersects(zone, shapely.box(west, south, east, north))] = 0
+    rows, columns = np.flatnonzero(expected.any(1)), np.flatnonzero(expected.any(0))
+    window = expected[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    np.testing.assert_array_equal(found, window)
+    counts = np.bincount(window.ravel(), minlength=10)
+    np.testing.assert_array_equal(result["first"].sel(reason=names).squeeze(), counts[3:])
+    assert int(result["valid"].squeeze()) == counts[1]
+    whole = result["first"].where(~result["cause"], 0).sum("reason")
+    total = whole + result["valid"] + result["nodata"] + result["outside"]
+    np.testing.assert_array_equal(total, result["count"])
+    with pytest.raises(QueryError, match="is of one date; '2015-02' selects 3"):
+        map_reasons(s10, zones, "2015-02", mask)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
         ({"mask": ""}, MaskError, "expression such as"),
         ({"mask": "clouds"}, UnknownNameError, "Did you mean 'cloud'"),
         ({"mask": "red > 0 & nir > 0 & blue > 0 & swir > 0 & ndvi > 0"}, QueryError, "5 conditions.*most 4"),
+        ({"mask": "clear", "variable": ("NDVI", "RED")}, QueryError, "for one variable"),
         ({"mask": "clear", "coverage": "center"}, QueryError, "Did you mean 'centre'"),
         ({"mask": "clear", "aoi": (40, 40, 41, 41)}, OutsideError, "outside"),
     ],
