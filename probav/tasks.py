@@ -29,7 +29,8 @@ def make_batches(query: Query, coverage: Coverage, threads: int, area: str) -> l
         if area
         else _cut(coverage, height, width)
     )
-    spread = np.bincount(np.concatenate([piece[1] for piece in pieces]), minlength=coverage.zones) > 1
+    least = 0 if query.merges else 1  # pieces of a zone whose histograms need not wait
+    spread = np.bincount(np.concatenate([piece[1] for piece in pieces]), minlength=coverage.zones) > least
     groups = max(1, int(spread.sum())) * (_USUAL_CLASSES ** len(query.by)) * len(query.variables)
     room = max(1, memory_budget() // _PARTS // _SLOT_BYTES)
     chunk_of_date = prepared.stored // times
@@ -90,10 +91,9 @@ def _tasks(
     area: str,
 ) -> list[Task]:
     counts = np.bincount(np.concatenate([own for _, own, _ in pieces]), minlength=zones)
-    in_time = not query.merges or len(shares) == 1
     tasks = []
     for block, own, arrays in pieces:
-        alone = own[counts[own] == 1] if in_time else own[:0]
+        alone = own[:0] if query.merges else own[counts[own] == 1]  # several dates make one result
         for share in shares:
             dates = np.flatnonzero(np.isin(chunk_of_date, share))
             runs, edges, weights = arrays
