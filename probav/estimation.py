@@ -62,19 +62,16 @@ def cost(query: Query, coverage: Coverage, area: str) -> Estimate:
     prepared = prepare(query)
     batches = make_batches(query, coverage, 1, area)
     tasks = sorted((task for batch in batches for task in batch), key=_pixels)
-    in_time = [len(_chunks(prepared, task)) for task in tasks]
+    pairs = [(int(chunk), task) for task in tasks for chunk in _chunks(prepared, task)]
     readers = list(prepared.readers.values())
-    spread = tasks[:: max(1, len(tasks) // _SIZED)][:_SIZED]
-    middle = [_chunks(prepared, task)[len(_chunks(prepared, task)) // 2] for task in spread]
-    keys = [(int(chunk), *task.block) for chunk, task in zip(middle, spread, strict=True)]
+    keys = [(chunk, *task.block) for chunk, task in _spread(pairs, _SIZED)]
     sized = sum(reader.sizes(keys) for reader in readers) / len(keys)
-    a_chunk = _seconds_a_chunk(query, prepared, tasks, coverage.zones)
-    work = a_chunk * sum(in_time)
-    at_once = min(threads(), sum(in_time))
+    work = _seconds_a_chunk(query, prepared, _spread(pairs, _TRIED), coverage.zones) * len(pairs)
+    at_once = min(threads(), len(pairs))
     passes = 2 if "area" in query.reducers else 1
     return Estimate(
-        sum(in_time) * len(readers),
-        int(sized * sum(in_time)),
+        len(pairs) * len(readers),
+        int(sized * len(pairs)),
         coverage.pixels * len(query.dates),
         _START + passes * work / at_once,
         "local",
@@ -89,14 +86,17 @@ def _chunks(prepared: Prepared, task: Task) -> list[int]:
     return list(np.unique(prepared.stored[task.dates] // prepared.shape[0]))
 
 
-def _seconds_a_chunk(query: Query, prepared: Prepared, tasks: list[Task], zones: int) -> float:
+def _spread(pairs: list[tuple[int, Task]], count: int) -> list[tuple[int, Task]]:
+    """Return some of the pairs, from the first to the last."""
+    step = max(1, len(pairs) // count)
+    return pairs[step // 2 :: step][:count]
+
+
+def _seconds_a_chunk(query: Query, prepared: Prepared, tried: list[tuple[int, Task]], zones: int) -> float:
     """Run some tasks, from the smallest to the largest, for one chunk of time each."""
-    step = max(1, len(tasks) // _TRIED)
-    tried = tasks[step // 2 :: step][:_TRIED]
     seconds = []
-    for number, task in enumerate([tried[0], *tried]):  # the first one again: to load and to compile
-        chunks = prepared.stored[task.dates] // prepared.shape[0]
-        one = replace(task, dates=task.dates[chunks == chunks[len(chunks) // 2]])
+    for number, (chunk, task) in enumerate([tried[0], *tried]):  # the first again: to load and to compile
+        one = replace(task, dates=task.dates[prepared.stored[task.dates] // prepared.shape[0] == chunk])
         accumulator = Accumulator(
             results_of([one]), prepared.reducer, task_counts([one], zones), query.classes
         )

@@ -141,11 +141,10 @@ def _reduce_partial(
             low, high = 0, BINS
             if len(whole):
                 counts[:] = whole[t, chosen[k]]
-            elif ends[cell] < ends[cell + 1]:
-                low, high = bins[ends[cell]], bins[ends[cell + 1] - 1] + 1
             else:
-                high = 0
+                low, high = BINS, 0
             for i in range(ends[cell], ends[cell + 1]):
+                low, high = min(low, int(bins[i])), max(high, int(bins[i]) + 1)
                 summed = rest[bins[i]] + weights[i]
                 rest[bins[i]] = summed % ONE
                 counts[bins[i]] += summed // ONE

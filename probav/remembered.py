@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def result(attributes: dict[str, Any], where: Aoi, compute: Callable[[], xr.Data
     """
     key = hashlib.blake2b(json.dumps([attributes, where.digest], sort_keys=True).encode(), digest_size=16)
     path = folder() / f"{key.hexdigest()}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+    with contextlib.suppress(Exception):  # not there, or damaged in whatever way
         found = _read(path, where)
         path.touch()  # the oldest go first
         return found
@@ -57,7 +56,7 @@ def result(attributes: dict[str, Any], where: Aoi, compute: Callable[[], xr.Data
 
 
 def _read(path: Path, where: Aoi) -> xr.Dataset:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         described = json.loads(str(arrays["described"]))
         variables: dict[str, Any] = {
             name: (dims, arrays[name], attributes)
