@@ -229,6 +229,21 @@ class CombinedProduct:
         import xarray as xr
 
         name = self.variable(variable).name
+        if options.get("by_time"):
+            raise QueryError(
+                f"{self.id} has dates of several products, which can't be counted together by_time; ask each "
+                "product alone, or group the result."
+            )
+        unfit = [
+            item
+            for item in options.get("reducers", ())
+            if item == "histogram" or item[:6] in ("below_", "above_")
+        ]
+        if self.harmonise and unfit:
+            raise QueryError(
+                f"{', '.join(unfit)} can't be harmonised: they count stored numbers, and harmonising moves "
+                "those; leave harmonise away, or ask for percentiles."
+            )
         parts = self.parts(time)
         fit = self.fit(aoi, mask, name)
         results = []
@@ -238,21 +253,23 @@ class CombinedProduct:
             ).sel(time=part.times)
             found = fit.adjust(found) if fit and part.product is self.products[0] else found
             results.append(found.assign_coords(sensor=("time", [part.sensor] * len(part.times))))
-        classes = {
-            int(code): str(word)
-            for found in results
-            if "class" in found.dims
-            for code, word in zip(found["class"].values, found["class_name"].values, strict=True)
+        names = [name for name in ("class_name", "class2_name") if name in results[0].coords]
+        words = {
+            name: {
+                int(code): str(word)
+                for found in results
+                for code, word in zip(found[name[:-5]].values, found[name].values, strict=True)
+            }
+            for name in names
         }
         joined = xr.concat(
-            [found.drop_vars("class_name", errors="ignore") for found in results], "time", data_vars="all",
+            [found.drop_vars(names) for found in results], "time", data_vars="all",
             coords="minimal", compat="override", join="outer", combine_attrs="override",
-            fill_value={count: 0 for count in (*COUNTS, "valid_fraction")},
+            fill_value={count: 0 for count in (*COUNTS, "valid_fraction", "area")},
         ).sortby("time")  # fmt: skip
-        if classes:  # a class that one product's dates lack has no pixel there
-            joined = joined.assign_coords(
-                class_name=("class", [classes[int(code)] for code in joined["class"]])
-            )
+        for name in names:  # a class that one product's dates lack has no pixel there
+            codes = joined[name[:-5]].values
+            joined = joined.assign_coords({name: (name[:-5], [words[name][int(code)] for code in codes])})
         return joined.assign_attrs(self.attributes(fit))
 
     def load(

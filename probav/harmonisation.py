@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from probav.archive import Product
 from probav.errors import QueryError
-from probav.reducers import check_reducers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 FEWEST_PAIRS = 1000
 _BINS = 256
 _PIXELS = 1 << 23  # of each product, read at once
-_SPREADS = {"std": 1, "var": 2}  # reducers that scale with a power of the gain, and don't shift
+_SPREADS = {"std": 1, "iqr": 1, "var": 2}  # reducers that scale with a power of the gain, and don't shift
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,13 @@ class Fit:
     def adjust(self, statistics: xr.Dataset) -> xr.Dataset:
         """Return statistics of the older product as they are after adjusting each value.
 
-        The gain is positive, so that order, and with it percentiles, stay.
+        The gain is positive, so that order, and with it percentiles and the mode, stay.
         """
         adjusted = statistics.copy()
         for name in statistics.data_vars:
             values = statistics[name]
-            if values.attrs.get("units") == "pixels" or name == "valid_fraction":
+            if values.attrs.get("units") == "pixels" or name in ("valid_fraction", "area"):
                 continue
-            check_reducers([str(name)])
             if name in _SPREADS:
                 adjusted[name] = values * self.gain ** _SPREADS[str(name)]
             elif name == "sum":
