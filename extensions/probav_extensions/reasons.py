@@ -29,7 +29,9 @@ _KNOWN = {
 _FREE = ("#d55e00", "#e69f00", "#8c510a", "#cc79a7", "#56b4e9", "#0072b2", "#f0e442", "#3a3a3a")
 _MOST_REASONS = 8
 _MAX_PANELS = 6
+_ALONE = 8  # days: width of the bar of an only date
 _ORDER = "A pixel that fails for several reasons has the colour of the first one, in the order of the mask."
+_MAP_WIDTH, _MAP_HEIGHT = 4.8, 5.6  # inches at most
 _MAX_SIDE = 1200  # pixels of a map; more can't be seen
 
 
@@ -48,7 +50,7 @@ def reasons_figure(explained: xr.Dataset) -> NotebookFigure:
     shown = min(zones, _MAX_PANELS)
     left_out = [] if shown == zones else [f"The first {shown} of {zones} zones; all are in the dataset."]
     days = pd.DatetimeIndex(explained["time"].to_numpy())
-    width = pd.Series(days).diff().min().days * 0.92 if len(days) > 1 else 8
+    width = pd.Series(days).diff().min().days * 0.92 if len(days) > 1 else _ALONE
     names = [str(name) for name in explained["name"].to_numpy()]
     with styled():
         columns = max(1, min(4, 110 // (max(map(len, parts)) + 8)))
@@ -70,6 +72,8 @@ def reasons_figure(explained: xr.Dataset) -> NotebookFigure:
             axis.set_yticks([0, 50, 100], ["0", "50", "100 %"])
             if zones > 1 or not names[0].isdecimal():
                 axis.set_title(names[zone])
+        if len(days) == 1:  # the bar would fill the figure
+            panels[0].set_xlim(*(days[0] + pd.Timedelta(shift, "D") for shift in (-30, 30 + _ALONE)))
         locator = mdates.AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
         panels[-1].xaxis.set_major_locator(locator)
         panels[-1].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -100,14 +104,17 @@ def reasons_map_figure(reasons: xr.DataArray, aoi: Aoi | None = None) -> Noteboo
     }
     bounds, degrees = _edges(reasons), reasons["y"].attrs.get("units") == "degrees_north"
     width, height = size(bounds) if degrees else (4.8, 4.8 * codes.shape[0] / codes.shape[1])
+    shrink = min(1.0, _MAP_WIDTH / width, _MAP_HEIGHT / height)
     step = max(1, -(-max(codes.shape) // _MAX_SIDE))
     date = str(reasons["time"].to_numpy())[:10]
     words = ", ".join(legend)
     with styled():
         alt = f"Map: why pixels are left out on {date}: {words}. {_provenance(reasons.attrs)}"
-        figure = NotebookFigure(alt, figsize=(min(width, 5.2) + 2.2, min(height, 5.6) + 0.9))
-        axes, beside = figure.subplots(1, 2, width_ratios=[min(width, 5.2), 1.7])
-        _legend(beside, legend, 1)
+        figure = NotebookFigure(
+            alt, figsize=(width * shrink + 2.6, max(height * shrink, 0.2 * len(legend)) + 1.1)
+        )
+        axes, beside = figure.subplots(1, 2, width_ratios=[width * shrink, 2.1])
+        _legend(beside, {textwrap.fill(name, 30): colour for name, colour in legend.items()}, 1)
         axes.imshow(
             codes[::step, ::step], cmap=ListedColormap(ramp), vmin=OUT - 0.5, vmax=len(ramp) - 0.5,
             interpolation="nearest", extent=(bounds[0], bounds[2], bounds[1], bounds[3]),
@@ -117,9 +124,7 @@ def reasons_map_figure(reasons: xr.DataArray, aoi: Aoi | None = None) -> Noteboo
                 aoi.frame.geometry.boundary.plot(ax=axes, color="#000000", linewidth=0.9)
             frame(axes, bounds)
         _title(figure, f"{date}: pixels by {reasons.attrs['mask']}")
-        figure.provenance(
-            _provenance(reasons.attrs), "A pixel has the colour of the first reason of the mask."
-        )
+        figure.provenance(_provenance(reasons.attrs), _ORDER)
     return figure
 
 
