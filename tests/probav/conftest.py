@@ -266,8 +266,9 @@ def keep(tmp_path_factory):
             "width": width, "height": height,
         }  # fmt: skip
         definition = from_dict({
-            "id": "KEPT" if role is None else role.upper(), "title": "kept", "cadence": "day", "role": role,
-            "citation": "none", "licence": "none", "grid": {**(grid or own), "crs": crs},
+            "id": "KEPT" if role is None else role.upper(), "title": "kept", "role": role,
+            "cadence": "day" if role is None else "year", "citation": "none", "licence": "none",
+            "grid": {**(grid or own), "crs": crs},
             "variables": {
                 name: {"dtype": str(array.dtype), "long_name": name, **more}
                 for name, (array, more) in pairs.items()
@@ -292,17 +293,3 @@ def keep(tmp_path_factory):
         return probav.open_archive(url)[definition.id]
 
     return keep
-
-
-@pytest.fixture(scope="session")
-def recut(world, tmp_path_factory):
-    """The sources of `world` in an archive with other chunks."""
-    url = str(tmp_path_factory.mktemp("recut") / "archive")
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (storage, storage.layout):
-            patch.setattr(module, "TIME_CHUNK", 5)
-            patch.setattr(module, "PIXEL_CHUNK", 56)
-        probav.ingest(url, world.folder)
-    archive = probav.open_archive(url)
-    assert archive[S10].array("NDVI").chunks == (5, 56, 56)
-    return archive

@@ -203,7 +203,7 @@ def centres(shape, margin=0):
     return found
 
 
-@settings(max_examples=200, **RELAXED)
+@settings(max_examples=100, **RELAXED)
 @given(st.one_of(several, st.lists(polygons(snapped=True), min_size=1, max_size=4)), dates, names)
 def test_centre_equals_rasterio_and_numpy(product, stored, shapes, date, name):
     zones = in_degrees(shapes)
@@ -233,7 +233,7 @@ def test_neighbours_share_no_centre(product):
     assert burnt.max() == 2  # GDAL
 
 
-@settings(max_examples=80, **RELAXED)
+@settings(max_examples=60, **RELAXED)
 @given(several, dates, names)
 def test_touched_equals_rasterstats(product, stored, shapes, date, name):
     zones = in_degrees(shapes)
@@ -262,7 +262,7 @@ def test_touched_equals_rasterstats(product, stored, shapes, date, name):
             assert float(row[ours]) == pytest.approx(expected[theirs], rel=1e-11, abs=1e-12), ours
 
 
-@settings(max_examples=200, **RELAXED)
+@settings(max_examples=100, **RELAXED)
 @given(st.one_of(several, st.lists(polygons(snapped=True), min_size=1, max_size=4)), dates, names)
 def test_fraction_equals_exactextract(product, stored, shapes, date, name):
     zones = in_degrees(shapes)
@@ -329,7 +329,7 @@ def test_percentiles_of_fractions_are_means_of_the_step_function(product, stored
 @pytest.mark.skipif(
     not REAL.is_dir(), reason="the real sample data are not beside the checkout (../shared/real)"
 )
-@settings(max_examples=40, **RELAXED)
+@settings(max_examples=25, **RELAXED)
 @given(st.data())
 def test_real_ndvi_equals_all_three(real, data):
     product, values, transform = real
