@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probav.archive import Product
+
+
+@cache
+def _version() -> str:
+    return version("probav")
 
 
 def provenance(product: Product, kind: str, arguments: dict[str, Any]) -> dict[str, str]:
@@ -32,7 +38,7 @@ def provenance(product: Product, kind: str, arguments: dict[str, Any]) -> dict[s
         "archive": product.store.url,
         "snapshot": product.store.snapshot,
         "query": json.dumps({"call": kind, **arguments}, sort_keys=True),
-        "probav_version": version("probav"),
+        "probav_version": _version(),
         "citation": product.definition.citation,
         "license": product.definition.licence,
     }

@@ -13,6 +13,7 @@ from probav.query import Query, Task, prepare
 
 _SLOT_BYTES = 16 * BINS  # of a group and date in an accumulator
 _USUAL_CLASSES = 8  # of a stratum in a zone: more need more memory than planned
+_SHARE = 4  # chunks of time that are worth a thread
 _PARTS = 4  # of the memory budget: one part is for histograms
 
 
@@ -78,8 +79,8 @@ def _size(pieces: list[_Piece]) -> int:
 
 
 def _shares(chunks: NDArray[np.int64], blocks: int, threads: int) -> list[NDArray[np.int64]]:
-    """Cut chunks of time into shares, where there are fewer blocks than threads."""
-    return np.array_split(chunks, min(len(chunks), max(1, -(-threads // blocks))))
+    """Cut chunks of time into shares, where there are fewer blocks than threads and it is worth a thread."""
+    return np.array_split(chunks, max(1, min(len(chunks) // _SHARE, -(-threads // blocks))))
 
 
 def _tasks(

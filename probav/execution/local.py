@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import lru_cache
 
 from probav.accumulate import Accumulator
 from probav.archive import Progress
@@ -36,19 +37,30 @@ def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | No
             progress(1, 1, read)
         return
     waiting = iter(tasks)
-    with ThreadPoolExecutor(threads(), thread_name_prefix="probav") as pool:
-        running: set[Future[int]] = set()
-        try:
-            while True:
-                while len(running) < 2 * threads() and (task := next(waiting, None)) is not None:
-                    running.add(pool.submit(work, task))
-                if not running:
-                    return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    done, read = done + 1, read + future.result()
-                    if progress is not None:
-                        progress(done, len(tasks), read)
-        finally:
-            for future in running:
-                future.cancel()
+    pool = _pool(threads())
+    running: set[Future[int]] = set()
+    try:
+        while True:
+            while len(running) < 2 * threads() and (task := next(waiting, None)) is not None:
+                running.add(pool.submit(work, task))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                done, read = done + 1, read + future.result()
+                if progress is not None:
+                    progress(done, len(tasks), read)
+    finally:
+        for future in running:
+            future.cancel()
+        wait(running)
+
+
+@lru_cache(maxsize=1)
+def _pool(count: int) -> ThreadPoolExecutor:
+    """Return the threads, which stay with their buffers from one query to the next."""
+    return ThreadPoolExecutor(count, thread_name_prefix="probav")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of them
+    os.register_at_fork(after_in_child=_pool.cache_clear)

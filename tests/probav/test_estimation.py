@@ -86,10 +86,13 @@ def test_batches_hold_each_pixel_and_date_once(world, wide_area, monkeypatch, me
         )
 
 
-def test_few_blocks_are_shared_among_threads_in_time(world):
+def test_few_blocks_are_shared_among_threads_in_time(world, monkeypatch):
     product = world.archive[S10]
     west, south, *_ = product.extent.bounds
     query, coverage, area = query_of(product, (west + 0.4, south + 0.4))
+    (batch,) = tasks.make_batches(query, coverage, 2, area)
+    assert [task.dates.tolist() for task in batch] == [list(range(14))]  # too few to be worth a thread
+    monkeypatch.setattr(tasks, "_SHARE", 1)
     (batch,) = tasks.make_batches(query, coverage, 2, area)
     assert [task.dates.tolist() for task in batch] == [list(range(12)), [12, 13]]
     assert all(task.alone.tolist() == [0] for task in batch)
