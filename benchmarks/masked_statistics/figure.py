@@ -15,17 +15,16 @@ def draw(raw: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure = plt.figure(figsize=(11, 8.2), layout="constrained")
-    grid = figure.add_gridspec(2, 6, height_ratios=(1.25, 1))
-    for number, query in enumerate(("b", "d")):
-        _bars(figure.add_subplot(grid[0, 3 * number : 3 * number + 3]), raw, query)
+    figure = plt.figure(figsize=(10, 10), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(2.4, 1))
+    for axes, query in zip(above.subplots(2, 1), ("b", "d"), strict=True):
+        _bars(axes, raw, query)
     titles = (
-        ("area", "area of the polygon, square degrees", True),
-        ("dates", "dates asked for (polygon of 2 degrees)", False),
-        ("length", "dates in the archive (the last 36 asked for)", False),
+        ("area", "polygon, square degrees", True),
+        ("dates", "dates asked for (2 x 2 degrees)", False),
+        ("length", "dates in the archive (36 asked for)", False),
     )
-    for number, (name, label, logarithmic) in enumerate(titles):
-        axes = figure.add_subplot(grid[1, 2 * number : 2 * number + 2])
+    for axes, (name, label, logarithmic) in zip(below.subplots(1, 3), titles, strict=True):
         x, y = zip(*raw["growth"][name], strict=True)
         axes.plot(x, [1000 * seconds for seconds in y], "o-", color=_OURS)
         if logarithmic:
@@ -36,7 +35,7 @@ def draw(raw: dict[str, Any], path: Path) -> None:
         axes.set_xlabel(label)
         axes.set_ylabel("ms, wall, warm")
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 

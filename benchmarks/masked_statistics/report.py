@@ -25,7 +25,7 @@ imports not counted. Ours are later calls with areas not seen before; least of s
 peer takes in multiples of ours by the same rule of coverage. Part of it is the layout: the peers on the
 same Zarr show how much. *Scaled*: timed over one and over more dates, and carried on in a straight line;
 on Zarr that leaves out reading the later chunks, in the peer's favour. xvec on query b: timed with one
-and two classes likewise.
+and with more classes likewise.
 """
 _PEERS = """
 rasterstats, exactextract and xvec have no strata: they are called once a class on masked copies,
@@ -54,11 +54,11 @@ def _times(value: float) -> str:
 
 def _own_rows(raw: Raw, query: str) -> list[str]:
     rows = []
-    ways = (
-        ("probav, fraction", "fraction"),
-        ("probav, centre", "centre"),
-        ("probav on plain files, fraction", "plain"),
-    )
+    ways = {
+        "fraction": "probav, fraction",
+        "centre": "probav, centre",
+        "plain": "probav on plain files, fraction",
+    }
     for way, title in ways.items():
         found = raw["ours"][query].get(way)
         if found is None or (way == "centre" and query.startswith("c")):
@@ -134,7 +134,7 @@ def section(raw: Raw) -> str:
     lines += ["", *_limit_lines(raw), "", "| goal | measured | |", "|---|---|---|"]
     words = {True: "met", False: "**missed**", None: ""}
     lines += [f"| {goal} | {measured} | {words[met]} |" for goal, measured, met in goals(raw)]
-    lines += ["", _plain(_PEERS), END]
+    lines += ["", _plain(_PEERS), *(["", raw["note"]] if "note" in raw else []), END]
     return "\n".join(lines)
 
 
