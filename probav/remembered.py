@@ -63,6 +63,8 @@ def _read(path: Path, where: Aoi) -> xr.Dataset:
             for name, (dims, attributes) in described["variables"].items()
         }
     variables[_GEOMETRY] = ("zone", shapely.from_wkb(shapely.to_wkb(where.frame.geometry.to_numpy())))
+    # names are no part of the key: those of this area, not of the one that was asked first
+    variables["name"] = ("zone", where.frame["name"].astype(str).to_numpy(dtype=object).astype(str))
     coords = {name: variables[name] for name in described["coords"]}
     return xr.Dataset({name: variables[name] for name in described["data"]}, coords, described["attributes"])
 

@@ -4,6 +4,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+import xarray as xr
 from affine import Affine
 from rasterio.features import geometry_mask
 
@@ -170,6 +171,16 @@ def test_the_way_of_computing_changes_no_bit(plain, other, tmp_path, monkeypatch
             assert again.attrs == expected.attrs
             same_bytes(again, expected, where)
     assert len([*(tmp_path / "results").glob("*.npz")]) == len(range(0, CONFIGURATIONS, 3))
+
+
+def test_a_kept_result_has_the_names_of_the_area_asked_with(plain, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBAV_RESULTS", str(tmp_path))
+    frame = gpd.GeoDataFrame({"name": ["first"]}, index=["a"], geometry=ZONES[:1], crs="EPSG:4326")
+    for name in ("first", "second and longer"):
+        found = plain.statistics(frame.assign(name=name), cache=True)
+        assert found["name"].values.tolist() == [name]
+        xr.testing.assert_identical(found, plain.statistics(frame.assign(name=name)))
+    assert len([*tmp_path.glob("*.npz")]) == 1
 
 
 @pytest.mark.spark
