@@ -140,6 +140,34 @@ class ChunkReader:
                 f"{error}. If its snapshot has expired, open the archive again."
             ) from error
 
+    def window(self, position: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return one stored date of a window of the grid: (rows, columns).
+
+        Raises
+        ------
+        ArchiveError
+            If a chunk is damaged or lost.
+        """
+        times, height, width = self.shape
+        found = np.empty((rows.stop - rows.start, columns.stop - columns.start), self.variable.dtype)
+        blocks = [
+            (row, column)
+            for row in range(rows.start // height, -(-rows.stop // height))
+            for column in range(columns.start // width, -(-columns.stop // width))
+        ]
+        items, _ = self.fetch([(position // times, *block) for block in blocks])
+        decoded = self.array("window")
+        for (row, column), item in zip(blocks, items, strict=True):
+            self.decode(item, decoded)
+            top, left = row * height, column * width
+            y = slice(max(rows.start, top), min(rows.stop, top + height))
+            x = slice(max(columns.start, left), min(columns.stop, left + width))
+            piece = decoded[position % times, y.start - top : y.stop - top, x.start - left : x.stop - left]
+            found[
+                y.start - rows.start : y.stop - rows.start, x.start - columns.start : x.stop - columns.start
+            ] = piece
+        return found
+
     def array(self, name: str = "decoded") -> NDArray[Any]:
         """Return an array that `decode` can fill: this thread's own, used again under this name."""
         dtype = np.dtype(self.variable.dtype)

@@ -110,8 +110,9 @@ def coverage(aoi: Aoi, grid: Grid, held: BaseGeometry, rule: str = "fraction") -
         raise QueryError(f"There is no coverage {rule!r}.{did_you_mean(rule, RULES)}")
     frame = aoi.frame.geometry if grid.is_geographic else aoi.frame.geometry.to_crs(grid.crs)
     shapes = shapely.transform(frame.to_numpy(), lambda xy: np.column_stack(grid.pixels(xy[:, 0], xy[:, 1])))
-    if grid.is_geographic and round(grid.width / grid.nx) == 360:
-        _wrap(shapes, grid.width)
+    around = grid.width if grid.is_geographic and round(grid.width / grid.nx) == 360 else 0
+    if around:
+        _wrap(shapes, around)
     kinds = _kinds(shapes, aoi, rule)
     polygons = np.flatnonzero(kinds == 2)
     found: list[tuple[NDArray[np.int64], ...]] = []
@@ -125,7 +126,7 @@ def coverage(aoi: Aoi, grid: Grid, held: BaseGeometry, rule: str = "fraction") -
         runs = _rasterised(shapes[zone], touched=kinds[zone] == 1 or rule == "touched")
         found.append((np.column_stack([np.full(len(runs), zone), runs]), *_NO_EDGES))
     for zone in np.flatnonzero(kinds == 0).tolist():
-        found.append(_points(shapely.get_coordinates(shapes[zone]), zone, rule == "bilinear"))
+        found.append(_points(shapely.get_coordinates(shapes[zone]), zone, rule == "bilinear", around))
     runs, edges, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return _split(Coverage(len(aoi), runs, edges, weights), held)
 
@@ -165,7 +166,9 @@ def _wrap(shapes: NDArray[Any], width: int) -> None:
         shapes[zone] = shapely.union_all(pieces)
 
 
-def _points(points: NDArray[np.float64], zone: int, bilinear: bool) -> tuple[NDArray[np.int64], ...]:
+def _points(
+    points: NDArray[np.float64], zone: int, bilinear: bool, around: int
+) -> tuple[NDArray[np.int64], ...]:
     if not bilinear:
         column, row = np.unique(np.floor(points).astype(np.int64), axis=0).T
         return np.column_stack([np.full(len(row), zone), row, column, column + 1]), *_NO_EDGES
@@ -174,6 +177,8 @@ def _points(points: NDArray[np.float64], zone: int, bilinear: bool) -> tuple[NDA
     shares = np.rint(np.column_stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y]) * ONE).astype(np.int64)
     shares = np.column_stack([shares, ONE - shares.sum(axis=1)])  # together exactly one pixel
     pixels = (corner[:, None, ::-1] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).reshape(-1, 2)
+    if around:  # the columns beside the seam are neighbours
+        pixels[:, 1] %= around
     pixels, which = np.unique(pixels, axis=0, return_inverse=True)
     weights = np.zeros(len(pixels), np.int64)
     np.add.at(weights, which, shares.ravel())

@@ -12,6 +12,7 @@ from probav.fractions import ONE
 
 _DENSE = 4  # a raster of the window pays where at least one pixel in so many belongs to a zone
 _NO_CLASSES = np.zeros(1, np.int64)
+_ALL_CODES = np.arange(256)
 
 
 class Pixels:
@@ -66,7 +67,9 @@ class Pixels:
         runs = np.column_stack([local[: len(runs)], runs[:, 1:]])
         codes = _NO_CLASSES
         dense = None
-        if classes is not None:
+        if classes is not None and classes.dtype == np.uint8:
+            codes, dense = _ALL_CODES, classes
+        elif classes is not None:
             codes = np.flatnonzero(np.bincount(classes.ravel()))
             place = np.zeros(codes[-1] + 1, np.int32)
             place[codes] = np.arange(len(codes))
@@ -145,27 +148,30 @@ def _paint(runs: NDArray[np.int64], zone: NDArray[np.int32]) -> NDArray[np.int64
     again = np.empty((16, 4), np.int64)
     count = 0
     for i in range(runs.shape[0]):
-        row = runs[i, 1]
+        number, row, first, last = runs[i]
+        line = zone[row, first:last]
+        taken = 0
+        for k in range(len(line)):
+            taken |= line[k]
+        if taken == 0:  # as nearly always: zones seldom overlap
+            line[:] = number + 1
+            continue
         begin = -1
-        for column in range(runs[i, 2], runs[i, 3] + 1):
-            taken = column < runs[i, 3] and zone[row, column] > 0
-            if taken and begin < 0:
-                begin = column
-            if not taken and begin >= 0:
+        for k in range(len(line) + 1):
+            is_taken = k < len(line) and line[k] > 0
+            if is_taken and begin < 0:
+                begin = k
+            if not is_taken and begin >= 0:
                 if count == len(again):
                     larger = np.empty((2 * count, 4), np.int64)
                     larger[:count] = again
                     again = larger
-                again[count, 0], again[count, 1], again[count, 2], again[count, 3] = (
-                    runs[i, 0],
-                    row,
-                    begin,
-                    column,
-                )
+                again[count, 0], again[count, 1] = number, row
+                again[count, 2], again[count, 3] = first + begin, first + k
                 count += 1
                 begin = -1
-            if column < runs[i, 3] and not taken:
-                zone[row, column] = runs[i, 0] + 1
+            if k < len(line) and not is_taken:
+                line[k] = number + 1
     return again[:count].copy()
 
 

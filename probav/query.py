@@ -7,7 +7,7 @@ is open, so that a thread and a Spark executor run the same code on the same thi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +79,8 @@ class Task:
     edges : (m, 3) int64
         Pixels in part: zone, row, column in the block.
     weights : (m,) int64
+    zones : (z,) int64
+        The zones it has pixels of.
     alone : (k,) int64
         The zones which no other task has anything of for these dates' results.
     area : str
@@ -91,13 +93,9 @@ class Task:
     runs: NDArray[np.int64]
     edges: NDArray[np.int64]
     weights: NDArray[np.int64]
+    zones: NDArray[np.int64]
     alone: NDArray[np.int64]
     area: str = ""
-
-    @cached_property
-    def zones(self) -> NDArray[np.int64]:
-        """The zones it has pixels of."""
-        return np.unique(np.concatenate([self.runs[:, 0], self.edges[:, 0]]))
 
 
 class Sink(Protocol):
@@ -230,6 +228,8 @@ def run(task: Task, sink: Sink) -> int:
         for number, (layer, reader) in enumerate(prepared.readers.items())
     }
     blocks = _Labelled(task, prepared)
+    last: Pixels | None = None
+    alone = np.zeros(0, bool)
     for index, chunk in enumerate(chunks):
         for layer, reader in prepared.readers.items():
             reader.decode(fetched[layer][0][index], layers[layer])
@@ -237,8 +237,9 @@ def run(task: Task, sink: Sink) -> int:
         for chosen, pixels in blocks.by_class(layers, task.dates[within], stored[within] - chunk * times):
             wanted = task.dates[within[chosen]]
             dates = (stored[within[chosen]] - chunk * times).astype(np.int64)
+            if pixels is not last:
+                last, alone = pixels, np.isin(pixels.groups // task.query.classes, task.alone)
             for partial in _count(prepared, task.block, pixels, layers, wanted, dates):
-                alone = np.isin(partial.groups // task.query.classes, task.alone)
                 sink.add(partial, alone)
     return sum(size for _, size in fetched.values())
 

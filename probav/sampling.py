@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from probav.archive import Product
+from probav.chunks import ChunkReader
 from probav.grid import Grid
 from probav.products import period_end
 
@@ -89,17 +90,24 @@ def sample(
     which : (t,) int
         Which of them holds for each date.
     """
-    row, column = np.broadcast_arrays(*nearest(product.grid, grid, rows, columns))
-    inside = (row >= 0) & (column >= 0)
-    unwritten = product.variables[variable].unwritten
-    array = product.array(variable)
+    row, column = nearest(product.grid, grid, rows, columns)
     periods, which = np.unique(dates_for(product, dates), return_inverse=True)
-    layers = np.full((len(periods), *inside.shape), unwritten, array.dtype)
-    if inside.any():
-        top, left = int(row[inside].min()), int(column[inside].min())
-        window = slice(top, int(row[inside].max()) + 1), slice(left, int(column[inside].max()) + 1)
+    known = product.variables[variable]
+    shape = len(periods), rows.stop - rows.start, columns.stop - columns.start
+    layers = np.full(shape, known.unwritten, known.dtype)
+    if row.shape[1] == 1 and column.shape[0] == 1:  # one coordinate system: rows and columns go apart
+        y, x = np.flatnonzero(row[:, 0] >= 0), np.flatnonzero(column[0] >= 0)
+        where: Any = np.ix_(y, x)
+        row, column = row[y], column[:, x]
+    else:
+        where = (row >= 0) & (column >= 0)
+        row, column = row[where], column[where]
+    if row.size and column.size:
+        top, left = int(row.min()), int(column.min())
+        window = slice(top, int(row.max()) + 1), slice(left, int(column.max()) + 1)
+        reader = ChunkReader(product, variable)
         for index, period in enumerate(periods):
             if period >= 0:
-                found = array[int(product.positions[period]), window[0], window[1]]
-                layers[index][inside] = found[row[inside] - top, column[inside] - left]
+                found = reader.window(int(product.positions[period]), *window)
+                layers[index][where] = found[row - top, column - left]
     return layers, which

@@ -98,7 +98,7 @@ def _tasks(
         for share in shares:
             dates = np.flatnonzero(np.isin(chunk_of_date, share))
             runs, edges, weights = arrays
-            tasks.append(Task(query, block, dates, runs, edges, weights, alone, area))
+            tasks.append(Task(query, block, dates, runs, edges, weights, own, alone, area))
     return tasks
 
 

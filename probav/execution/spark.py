@@ -174,7 +174,7 @@ def _to_row(number: int, task: Task) -> tuple[Any, ...]:
     return number, json.dumps(asdict(task.query)), _packed(block=np.array(task.block), **arrays)
 
 
-_TASK_ARRAYS = ("dates", "runs", "edges", "weights", "alone")
+_TASK_ARRAYS = ("dates", "runs", "edges", "weights", "zones", "alone")
 
 
 def _to_task(row: dict[str, Any]) -> Task:

@@ -54,7 +54,8 @@ def test_a_failing_job_says_why_in_one_line(world, spark):
         ("mean",),
     )
     none = np.empty(0, int)
-    gone = [Task(query, (0, 0), np.array([0]), np.array([[0, 0, 0, 5]]), np.empty((0, 3), int), none, none)]
+    zero, runs = np.array([0]), np.array([[0, 0, 0, 5]])
+    gone = [Task(query, (0, 0), zero, runs, np.empty((0, 3), int), none, zero, none)]
     with pytest.raises(EngineError, match="There is no archive at") as caught:
         execute(gone, Accumulator(np.array([0]), Reducer(plan(()), []), np.array([1]), 1))
     assert "\n" not in str(caught.value)

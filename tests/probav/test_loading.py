@@ -217,9 +217,13 @@ def index(size):
     position = st.integers(-size, size - 1)
     ends = st.one_of(st.none(), st.integers(-size - 3, size + 3))
     steps = st.integers(-40, 40).filter(bool)
+    # xarray itself (2026.9) takes a falling slice that begins before the first position for the whole axis
+    slices = st.builds(slice, ends, ends, st.one_of(st.none(), steps)).filter(
+        lambda taken: (taken.step or 1) > 0 or taken.start is None or taken.start >= -size
+    )
     return st.one_of(
         position,
-        st.builds(slice, ends, ends, st.one_of(st.none(), steps)),
+        slices,
         st.lists(position, min_size=1, max_size=4),
     )
 

@@ -140,6 +140,33 @@ def test_across_the_antimeridian(world_product, globe, t):
             np.testing.assert_allclose(again["count"], area.sum(), rtol=1e-9)
 
 
+def test_bilinear_across_the_antimeridian(world_product, globe):
+    x, y = np.array([179.5, 179.75, 180, -180, -179.75, -179.5]), 12.3
+    points = gpd.GeoSeries.from_xy(x, np.full(6, y), crs="EPSG:4326")
+    found = world_product.statistics(points, coverage="bilinear", reducers="mean").isel(time=0)
+    beside = globe[0, 77:79, [359, 0]].T.astype(float)  # centres at 12.5 and 11.5
+    rows = beside[0] * 0.8 + beside[1] * 0.2
+    expected = [rows[0] * (1 - part) + rows[1] * part for part in (0, 0.25, 0.5, 0.5, 0.75, 1)]
+    np.testing.assert_allclose(found["mean"], expected, rtol=1e-9)
+    assert (found["outside"] == 0).all()
+
+
+@pytest.mark.parametrize("rule", ["centre", "touched"])
+def test_whole_pixels_and_lines_across_the_antimeridian(world_product, globe, rule):
+    line = shapely.LineString([(170.3, 3.2), (195.4, 17.9)])
+    for shape in (
+        shapely.Point(181.3, 3.3).buffer(20.2),
+        line,
+        shapely.MultiPoint([(179.2, 1), (180.7, 1.2)]),
+    ):
+        touched = rule == "touched" or shape.area == 0
+        twice = ~geometry_mask([shape], (180, 720), WORLD, all_touched=touched)
+        found = row(world_product, shape, "sum", coverage=rule)
+        weights = twice[:, :360].astype(int) + twice[:, 360:]
+        assert float(found["count"]) == weights.sum()
+        assert float(found["sum"]) == (weights * globe[0].astype(int)).sum()
+
+
 def test_fiji_on_both_sides(world_product, globe):
     """The polygon of exactextract's "Regression test - Fiji", whose parts end at 180 and -180."""
     fiji = shapely.from_wkt(
