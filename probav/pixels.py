@@ -63,7 +63,9 @@ class Pixels:
         count: int = 1,
         factor: NDArray[np.float64] | None = None,
     ) -> None:
-        zones, local = np.unique(np.concatenate([runs[:, 0], edges[:, 0]]), return_inverse=True)
+        owner = np.concatenate([runs[:, 0], edges[:, 0]])
+        zones = np.unique(owner)
+        local = np.searchsorted(zones, owner)
         runs = np.column_stack([local[: len(runs)], runs[:, 1:]])
         codes = _NO_CLASSES
         dense = None

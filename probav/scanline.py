@@ -27,12 +27,14 @@ def segments_of(
     Seen with y downwards, exteriors run clockwise and holes the other way.
     """
     parts, owner = shapely.get_parts(shapes, return_index=True)
-    _, points, (ring_ends, part_ends) = shapely.to_ragged_array(shapely.orient_polygons(parts))
-    part = np.repeat(owner, np.diff(ring_ends[part_ends]))  # of each point
-    joined = np.ones(len(points), bool)  # from each point to the next of its ring
-    joined[ring_ends[1:] - 1] = False
-    first = np.flatnonzero(joined)
-    return np.hstack([points[first, :2], points[first + 1, :2]]), zones[part[first]]
+    parts = shapely.orient_polygons(parts)
+    has_holes = shapely.get_num_interior_rings(parts) > 0
+    rings, part = shapely.get_rings(parts[has_holes], return_index=True)
+    rings = np.concatenate([parts[~has_holes], rings])  # to take rings out costs more than all else
+    owner = np.concatenate([owner[~has_holes], owner[has_holes][part]])
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    first = np.flatnonzero(ring[1:] == ring[:-1])  # from each point to the next of its ring
+    return np.hstack([points[first], points[first + 1]]), zones[owner[ring[first]]]
 
 
 def order_of(zone: NDArray[np.int64], row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[np.intp]:
