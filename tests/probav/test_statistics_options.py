@@ -406,3 +406,75 @@ def test_groupings_that_are_none(other):
         other.statistics(zones(), by_time="months")
     with pytest.raises(QueryError, match="one or two"):
         other.statistics(zones(), by=("SM", "landcover", "SM"))
+
+
+def extremes(dtype):
+    """Numbers of a type, its ends, zeros of both signs, and what is no number among them."""
+    random = np.random.default_rng(4)
+    shape = (9, 30, 30)
+    if dtype.startswith("float"):
+        array = (random.normal(0, 1, shape) * 10.0 ** random.integers(-20, 20, shape)).astype(dtype)
+        array[0, :5], array[1, :9], array[2, 3], array[3, 14] = (
+            -0.0,
+            0,
+            np.nan,
+            [np.inf, -np.inf, np.nan] * 10,
+        )
+        return array
+    ends = np.iinfo(dtype)
+    array = random.integers(ends.min, ends.max, shape, dtype, endpoint=True)
+    array[:, ::3] = random.choice(np.array([ends.min, ends.max, 0, 1], dtype), array[:, ::3].shape)
+    return array
+
+
+@pytest.mark.parametrize(("dtype", "scaling"), [
+    ("uint8", {}), ("uint8", {"scale": -0.5, "offset": 3.0}), ("int8", {}), ("int16", {"scale": -0.01}),
+    ("uint16", {"scale": 1e-4, "offset": -0.1}), ("int32", {}), ("uint32", {}),
+    ("float32", {"nodata": -9999}), ("float64", {"nodata": -9999}),
+])  # fmt: skip
+def test_every_type_of_number(keep, dtype, scaling, monkeypatch):
+    """Dates that came late lie behind later ones in the archive; they are sorted here."""
+    array, transform, cut = extremes(dtype), Affine(1, 0, 0, 0, -1, 30), (2, 12)
+    days = np.datetime64("2020-01-27") + np.arange(9)  # five in January
+    late = np.array([0, 3, 4, 8])
+    first = np.setdiff1d(np.arange(9), late)
+    product = keep({"V": (array[first], scaling)}, transform, days=days[first], cut=cut)
+    product = keep({"V": (array[late], scaling)}, transform, days=days[late], cut=cut, into=product.store.url)
+    shapes = [shapely.Point(14, 14).buffer(11), shapely.box(1, 1, 4, 4)]
+    names = ["mean", "std", "min", "max", "sum", "median", "p12.5", "p90", "iqr", "mode"]
+    for grouping, groups in ((None, np.arange(9)), ("month", np.repeat([0, 1], [5, 4]))):
+        for memory in ("1000000000", "200000"):
+            monkeypatch.setenv("PROBAV_MEMORY", memory)
+            found = product.statistics(
+                gpd.GeoSeries(shapes, crs="EPSG:4326"), by_time=grouping, coverage="centre", reducers=names
+            )
+            for z, shape in enumerate(shapes):
+                own = ~geometry_mask([shape], (30, 30), transform)
+                for t in range(groups[-1] + 1):
+                    values = array[groups == t][:, own].ravel().astype(float)
+                    values = values[np.isfinite(values)] * scaling.get("scale", 1) + scaling.get("offset", 0)
+                    size = np.abs(values).max(initial=0)
+                    row = found.isel(zone=z, time=t)
+                    assert float(row["valid"]) == len(values)
+                    for name in names:
+                        expected = FUNCTIONS[name](values)
+                        assert float(row[name]) == pytest.approx(expected, rel=1e-10, abs=1e-11 * size), name
+
+
+def test_masks_and_thresholds_mean_the_same_number(keep):
+    """0.3 is 0.3 as it is written, for the DN that stands for it: each is above, below or equal."""
+    array = np.arange(252, dtype="uint8").clip(0, 250).reshape(1, 14, 18)
+    product = keep(
+        {"V": (array, {"scale": 0.004, "offset": -0.08, "nodata": 255})}, Affine(1, 0, 0, 0, -1, 14)
+    )
+    whole = shapely.box(0, 0, 18, 14)
+    dns = range(20, 250, 5)
+    limits = [round(0.004 * dn - 0.08, 3) for dn in dns]
+    names = [f"{side}_{limit}" for limit in limits for side in ("below", "above")]
+    shares = product.statistics(whole, reducers=names).isel(zone=0, time=0)
+    for dn, limit in zip(dns, limits, strict=True):
+        sizes = {"<": dn, ">": 251 - dn, "==": 1, ">=": 252 - dn}
+        for sign, size in sizes.items():
+            assert product.statistics(whole, mask=f"v {sign} {limit}")["valid"].item() == size, (sign, limit)
+        assert float(shares[f"below_{limit}"]) * 252 == pytest.approx(dn)
+        assert float(shares[f"above_{limit}"]) * 252 == pytest.approx(251 - dn)
