@@ -1,5 +1,7 @@
 """Statistics under every combination of options: the same bytes however computed, and NumPy's numbers."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -478,3 +480,14 @@ def test_masks_and_thresholds_mean_the_same_number(keep):
             assert product.statistics(whole, mask=f"v {sign} {limit}")["valid"].item() == size, (sign, limit)
         assert float(shares[f"below_{limit}"]) * 252 == pytest.approx(dn)
         assert float(shares[f"above_{limit}"]) * 252 == pytest.approx(251 - dn)
+
+
+def test_calls_at_once_do_not_disturb_each_other(plain, other):
+    random = np.random.default_rng(11)
+    queries = [(pick(random, (plain, other)), some_zones(random), some_query(random)) for _ in range(24)]
+    expected = [product.statistics(zones, **query) for product, zones, query in queries]
+    CACHE.clear()
+    with ThreadPoolExecutor(6) as pool:
+        found = pool.map(lambda job: job[0].statistics(job[1], **job[2]), queries * 2)
+        for number, result in enumerate(found):
+            same_bytes(result, expected[number % 24], queries[number % 24][2])
