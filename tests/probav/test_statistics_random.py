@@ -325,6 +325,30 @@ def test_percentiles_of_fractions_are_means_of_the_step_function(product, stored
     )
 
 
+@settings(max_examples=25, **RELAXED)
+@given(st.integers(2, 60), st.integers(0, 2**32 - 1), dates, names, st.sampled_from([None, 2.0**-21, 0.5]))
+def test_zones_that_share_their_borders_share_out_every_pixel(product, stored, count, seed, date, name, step):
+    """Cells of a Voronoi diagram, vertices rounded or not: together they are the whole raster."""
+    random = np.random.default_rng(seed)
+    points = shapely.MultiPoint(random.uniform([0, 0], [WIDTH, HEIGHT], (count, 2)))
+    frame = shapely.box(0, 0, WIDTH, HEIGHT)
+    cells = shapely.get_parts(shapely.voronoi_polygons(points, extend_to=frame.buffer(9)))
+    if step is not None:
+        cells = shapely.transform(cells, lambda xy: np.round(xy / step) * step)
+    cells = [cell for cell in cells if cell.is_valid and cell.area > 0]
+    rounded = shapely.union_all(cells)
+    if not rounded.covers(frame) or shapely.area(cells).sum() > rounded.area * (1 + 1e-9):
+        return  # rounding has made two cells overlap
+    values = physical(stored, name, date)
+    options = {"time": str(product.times[date]), "variable": name, "reducers": "sum"}
+    for rule, exact in (("centre", 0), ("fraction", 1e-9)):
+        found = product.statistics(in_degrees(cells), coverage=rule, **options).isel(time=0)
+        inside = found["valid"] + found["nodata"]
+        assert float(inside.sum()) == pytest.approx(WIDTH * HEIGHT, rel=exact)
+        assert float(found["valid"].sum()) == pytest.approx(np.isfinite(values).sum(), rel=exact, abs=exact)
+        assert float(found["sum"].sum()) == pytest.approx(np.nansum(values), rel=1e-9, abs=1e-9)
+
+
 @pytest.mark.real
 @pytest.mark.skipif(
     not REAL.is_dir(), reason="the real sample data are not beside the checkout (../shared/real)"
