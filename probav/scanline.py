@@ -1,8 +1,10 @@
 """Pixels whose centre lies in a polygon, for any number of polygons at once, as GDAL fills polygons.
 
 Centres exactly on an outline are the subtle part: corners on whole degrees are pixel centres of PROBA-V
-grids. Of two polygons that share such an outline, one has the centre: it belongs to the one on its left,
-and to the one below it.
+grids. Of two polygons that share such an outline, one has the centre: it belongs to the one on its left, and
+to the one below it. That is what GDAL does where rows count downwards; on north-up rasters it gives a centre
+on a horizontal outline to both, so that a box of one degree at 336 pixels a degree has 337 rows. Here it has
+336, wherever it lies.
 Source: GDAL, alg/llrasterize.cpp, GDALdllImageFilledPolygon.
 """
 

@@ -86,7 +86,8 @@ class Places:
     @cached_property
     def _manifests(self) -> dict[str, list[tuple[str, list[list[int]]]]]:
         """Name and extents (first, last + 1 of each dimension) of the manifests of each array."""
-        nodes = json.loads(self._store.repository.inspect_snapshot(self._store.snapshot))["nodes"]
+        told = self._store.repository.inspect_snapshot(self._store.snapshot)
+        nodes = (json.loads(told) if isinstance(told, str) else told)["nodes"]  # text in Icechunk 1
         return {
             node["path"].strip("/"): [(ref["id"], ref["extents"]) for ref in node["manifest_refs"]]
             for node in nodes
