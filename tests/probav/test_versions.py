@@ -176,9 +176,11 @@ def test_pinned_snapshots_stay_bit_identical_and_the_rest_goes(world, url, sourc
     assert probav.open_archive(url).verify().ok
     with pytest.raises(ArchiveError, match="has no snapshot"):
         probav.open_archive(url, snapshot=middle.snapshot)
-    for read in (lazy.load, middle[S10].load):  # it was open all the time
+    for read in (lazy.load, lambda: middle[S10].load().load()):  # it was open all the time
         with pytest.raises(ArchiveError, match="expired"):
             read()
+    with pytest.raises(ArchiveError, match="expired"):
+        middle[S10].statistics(middle[S10].footprint())
     with pytest.raises(ArchiveError, match="marks a published snapshot"):
         newest.untag("published.paper")
     report = probav.ingest(url, world.later)
