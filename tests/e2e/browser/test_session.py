@@ -22,10 +22,21 @@ def draw_polygon(lab, corners) -> None:
     box = lab.page.locator(".leaflet-container").bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     lab.page.locator("a.leaflet-draw-draw-polygon").click()
-    for right, down in (*corners, corners[0]):
+
+    def click(right: int, down: int) -> None:
         lab.page.mouse.move(middle[0] + right, middle[1] + down, steps=5)
         lab.page.mouse.down()
         lab.page.mouse.up()
+
+    for number, corner in enumerate(corners, 1):
+        for _ in range(5):  # a click may come before a busy map listens: no corner, so click again
+            click(*corner)
+            try:
+                expect(lab.page.locator(".leaflet-editing-icon")).to_have_count(number, timeout=2000)
+                break
+            except AssertionError:
+                continue
+    click(*corners[0])
 
 
 def printed(lab, code: str):
