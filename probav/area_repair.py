@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,12 @@ _SHOWN = 3
 
 def none() -> pd.DataFrame:
     """Return the table of repairs without a row."""
-    return table([], [])
+    return _none().copy()
+
+
+@cache
+def _none() -> pd.DataFrame:
+    return table([], [])  # takes a millisecond, as long as a small query
 
 
 def table(zones: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:

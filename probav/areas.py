@@ -269,16 +269,16 @@ def _from_frame(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         raise AoiError("There is no feature in it.")
     frame = frame.set_crs(CRS) if frame.crs is None else frame.to_crs(CRS)
     frame = frame.rename_geometry("geometry") if frame.geometry.name != "geometry" else frame.copy()
-    given = frame.index.to_series()
+    given = list(frame.index)
     if isinstance(frame.index, pd.RangeIndex):  # no index of the caller's: a column may have the ids
-        given = frame.get("id", pd.Series([None] * len(frame)))
-    ids = given.astype(str)
-    if given.isna().any() or not ids.is_unique or (ids == "").any():
-        ids = pd.Series([str(number) for number in range(1, len(frame) + 1)])
-    frame.index = pd.Index(ids.to_numpy(), name="zone")
+        given = list(frame["id"]) if "id" in frame else [None] * len(frame)
+    ids = [str(value) for value in given]
+    if any(map(pd.isna, given)) or len(set(ids)) < len(ids) or "" in ids:
+        ids = [str(number) for number in range(1, len(frame) + 1)]
+    frame.index = pd.Index(ids, name="zone", dtype=object)
     names = next((column for column in frame.columns if str(column).casefold() == "name"), None)
-    named = pd.Series(frame.index, frame.index) if names is None else frame[names]
-    frame["name"] = named.where(named.notna(), frame.index).astype(str)
+    named = ids if names is None else list(frame[names])
+    frame["name"] = [one if pd.isna(name) else str(name) for name, one in zip(named, ids, strict=True)]
     return frame
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 import xarray as xr
@@ -135,10 +136,14 @@ def estimate(
     OutsideError, TimeError, MaskError, UnknownNameError, QueryError, AoiError
         As `statistics`.
     """
+    start = perf_counter()
     query, _ = _query(product, time, mask, by, variable, weights, check_reducers(reducers), by_time)
     pixels, area = _covered(product, areas.aoi(aoi), coverage)
+    checked = perf_counter() - start
     found = cost(query, pixels, area)
-    return replace(found, engine=choose(_checked(engine, ENGINES, "engine"), lambda: found.seconds))
+    seconds = found.seconds + checked
+    engine = choose(_checked(engine, ENGINES, "engine"), lambda: seconds)
+    return replace(found, seconds=seconds, engine=engine)
 
 
 def _computed(
