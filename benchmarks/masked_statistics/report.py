@@ -132,8 +132,7 @@ def section(raw: Raw) -> str:
     for query in sorted(raw["ours"]):
         lines += _own_rows(raw, query) + _peer_rows(raw, query)
     lines += ["", *_limit_lines(raw), "", "| goal | measured | |", "|---|---|---|"]
-    words = {True: "met", False: "**missed**", None: ""}
-    lines += [f"| {goal} | {measured} | {words[met]} |" for goal, measured, met in goals(raw)]
+    lines += [f"| {goal} | {measured} | {met} |" for goal, measured, met in goals(raw)]
     lines += ["", _plain(_PEERS), *(["", raw["note"]] if "note" in raw else []), END]
     return "\n".join(lines)
 
