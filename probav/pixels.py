@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 from probav.fractions import ONE
 
 _DENSE = 4  # a raster of the window pays where at least one pixel in so many belongs to a zone
+_FEW = 64  # pixels of a zone, on average, below which counting them one by one is cheaper than a raster
+_MANY = 1024  # zones, for which a table of 256 classes is too large
 _NO_CLASSES = np.zeros(1, np.int64)
 _ALL_CODES = np.arange(256)
+Window = tuple[int, int, int, int]
+"""First row, row after the last, first column, column after the last."""
 
 
-class Pixels:
-    """The pixels of a task, by group: a zone, or a class in a zone.
+class Zones:
+    """The pixels of a task, by zone.
 
-    Where zones fill a part of the block, their whole pixels are in rasters of group numbers, of which there
+    Where zones fill a part of the block, their whole pixels are in rasters of zone numbers, of which there
     are several where zones overlap. Pixels that count in part, and those of zones too small for a raster, are
     entries with a weight.
 
@@ -31,25 +35,20 @@ class Pixels:
     weights : (m,) int64
     shape : (int, int)
         Rows and columns of the block.
-    classes : (y, x) uint8 or uint16, or None
-        Class of each pixel.
-    count : int
-        Groups are numbered zone * count + class.
     factor : (y,) float64, optional
         What the weight of a pixel in each row is multiplied by; every pixel is an entry then.
 
     Attributes
     ----------
-    groups : (g,) int64
-        Zone * count + class of groups 0, 1, ...
-    rasters : list of ((y, x) uint16 or uint32, (int, int, int, int))
-        Group of each pixel plus 1, 0 for none; and the window of it that is not 0: first row, row after the
-        last, first column, column after the last.
-    entries : (n,) int32
-        Pixel, counted along the rows of the block; sorted by group.
-    starts : (g + 1,) int64
-        Where the entries of each group begin and end.
-    weights : (n,) int64
+    names : (z,) int64
+        The zones that occur, ascending; all else says them by their place in it.
+    rasters : list of ((y, x) int32, Window)
+        Zone of each pixel plus 1, 0 for none; and the window of it that is not 0.
+    entries : (k, 2) int64
+        Row and column.
+    of : (k,) int64
+        Zone of each entry.
+    weights : (k,) int64
         Of the entries, in 1 / ONE.
     """
 
@@ -59,56 +58,82 @@ class Pixels:
         edges: NDArray[np.int64],
         weights: NDArray[np.int64],
         shape: tuple[int, int],
-        classes: NDArray[Any] | None = None,
-        count: int = 1,
         factor: NDArray[np.float64] | None = None,
     ) -> None:
         owner = np.concatenate([runs[:, 0], edges[:, 0]])
-        zones = np.unique(owner)
-        local = np.searchsorted(zones, owner)
-        runs = np.column_stack([local[: len(runs)], runs[:, 1:]])
+        self.shape = shape
+        self.names = np.unique(owner)
+        local = np.searchsorted(self.names, owner)
+        self.rasters: list[tuple[NDArray[np.int32], Window]] = []
+        left = np.column_stack([local[: len(runs)], runs[:, 1:]])
+        while len(left) and factor is None:
+            window = (
+                int(left[:, 1].min()), int(left[:, 1].max()) + 1,
+                int(left[:, 2].min()), int(left[:, 3].max()),
+            )  # fmt: skip
+            room = (window[1] - window[0]) * (window[3] - window[2])
+            if int((left[:, 3] - left[:, 2]).sum()) < max(room / _DENSE, _FEW * len(self.names)):
+                break
+            zone = np.zeros(shape, np.int32)
+            left = _paint(left, zone)
+            self.rasters.append((zone, window))
+        self.entries = np.vstack([edges[:, 1:], _unrolled(left)])
+        self.of = np.concatenate([local[len(runs) :], np.repeat(left[:, 0], left[:, 3] - left[:, 2])])
+        self.weights = np.concatenate([weights, np.full(len(self.entries) - len(edges), ONE)])
+        if factor is not None:
+            self.weights = np.rint(self.weights * factor[self.entries[:, 0]]).astype(np.int64)
+
+
+class Pixels:
+    """The pixels of a task, by group: a zone, or a class in a zone.
+
+    Parameters
+    ----------
+    zones : Zones
+    classes : (y, x) uint8 or uint16, or None
+        Class of each pixel.
+    count : int
+        Groups are numbered zone * count + class.
+
+    Attributes
+    ----------
+    groups : (g,) int64
+        Zone * count + class of groups 0, 1, ...
+    rasters : list of ((y, x) uint16 or uint32, Window)
+        Group of each pixel plus 1, 0 for none; and the window of it that is not 0.
+    entries : (n,) int32
+        Pixel, counted along the rows of the block; sorted by group.
+    starts : (g + 1,) int64
+        Where the entries of each group begin and end.
+    weights : (n,) int64
+        Of the entries, in 1 / ONE.
+    """
+
+    def __init__(self, zones: Zones, classes: NDArray[Any] | None = None, count: int = 1) -> None:
         codes = _NO_CLASSES
         dense = None
-        if classes is not None and classes.dtype == np.uint8:
+        if classes is not None and classes.dtype == np.uint8 and len(zones.names) < _MANY:
             codes, dense = _ALL_CODES, classes
         elif classes is not None:
             codes = np.flatnonzero(np.bincount(classes.ravel()))
             place = np.zeros(codes[-1] + 1, np.int32)
             place[codes] = np.arange(len(codes))
             dense = place[classes]
-        number = np.zeros((len(zones), len(codes)), np.int64)  # group of each, counted from 1; 0: not met
-        rasters = []
-        while len(runs):
-            window = (
-                int(runs[:, 1].min()), int(runs[:, 1].max()) + 1,
-                int(runs[:, 2].min()), int(runs[:, 3].max()),
-            )  # fmt: skip
-            room = (window[1] - window[0]) * (window[3] - window[2])
-            if factor is not None or int((runs[:, 3] - runs[:, 2]).sum()) * _DENSE < room:
-                break
-            zone = np.zeros(shape, np.int32)
-            runs = _paint(runs, zone)
-            rasters.append((zone, window))
-        pixel = np.vstack([edges[:, 1:], _unrolled(runs)])
-        of = np.concatenate(
-            [local[len(local) - len(edges) :], np.repeat(runs[:, 0], runs[:, 3] - runs[:, 2])]
-        )
-        weight = np.concatenate([weights, np.full(len(pixel) - len(edges), ONE)])
-        if factor is not None:
-            weight = np.rint(weight * factor[pixel[:, 0]]).astype(np.int64)
-        for zone, window in rasters:
+        pixel = zones.entries
+        number = np.zeros((len(zones.names), len(codes)), np.int64)  # group of each from 1; 0: not met
+        for zone, window in zones.rasters:
             _meet(zone, window, dense, number)
         code = np.zeros(len(pixel), np.int64) if dense is None else dense[pixel[:, 0], pixel[:, 1]]
-        number[of, code] = 1
+        number[zones.of, code] = 1
         met = np.flatnonzero(number)
         number.ravel()[met] = np.arange(1, len(met) + 1)
-        self.groups = zones[met // len(codes)] * count + codes[met % len(codes)]
+        self.groups = zones.names[met // len(codes)] * count + codes[met % len(codes)]
         kind = np.uint16 if len(met) < 1 << 16 else np.uint32
-        self.rasters = [(_label(zone, dense, number.astype(kind)), window) for zone, window in rasters]
-        group = number[of, code] - 1
+        self.rasters = [(_label(zone, dense, number.astype(kind)), window) for zone, window in zones.rasters]
+        group = number[zones.of, code] - 1
         order = np.argsort(group, kind="stable")
-        self.entries = (pixel[order, 0] * shape[1] + pixel[order, 1]).astype(np.int32)
-        self.weights = weight[order]
+        self.entries = (pixel[order, 0] * zones.shape[1] + pixel[order, 1]).astype(np.int32)
+        self.weights = zones.weights[order]
         self.starts = np.searchsorted(group[order], np.arange(len(met) + 1))
 
     @property

@@ -7,7 +7,7 @@ is open, so that a thread and a Spark executor run the same code on the same thi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from probav.errors import QueryError, UnknownNameError, did_you_mean
 from probav.grid import Grid
 from probav.histogram import Partial, count_bins
 from probav.masks import Layer, parse_mask
-from probav.pixels import Pixels
+from probav.pixels import Pixels, Zones
 from probav.products import Variable
 from probav.reducers import plan
 from probav.reducing import Reducer, Scale
@@ -314,12 +314,16 @@ class _Labelled:
         return np.asarray(found[0].astype(np.uint16) * np.uint16(CLASSES) + found[1])
 
     def _pixels(self, classes: NDArray[Any] | None) -> Pixels:
+        return Pixels(self._zones, classes, self._task.query.classes)
+
+    @cached_property
+    def _zones(self) -> Zones:
         task, prepared = self._task, self._prepared
         _, height, width = prepared.shape
         factor = FACTORS[task.query.weights]
         rows = np.arange(task.block[0] * height, (task.block[0] + 1) * height)
-        return Pixels(
-            task.runs, task.edges, task.weights, (height, width), classes, task.query.classes,
+        return Zones(
+            task.runs, task.edges, task.weights, (height, width),
             None if factor is None else factor(prepared.product.grid, rows),
         )  # fmt: skip
 

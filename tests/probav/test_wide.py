@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from probav.fractions import ONE
-from probav.pixels import Pixels
+from probav.pixels import Pixels, Zones
 from probav.wide import _order, count_values, merge_equal
 
 KINDS = ["int16", "uint16", "int32", "uint32", "float32", "float64", "int64"]
@@ -42,7 +42,7 @@ def test_distinct_values_and_weights_of_each_group_and_date(dtype):
     runs = np.array([[4, row, 2, 9 + row] for row in range(12)] + [[9, 15, 0, 24], [9, 16, 0, 20]])
     edges = np.array([[4, 13, 5], [4, 13, 6], [9, 17, 1]])
     weights = np.array([ONE // 2, ONE // 4, 3 * ONE // 4])
-    pixels = Pixels(runs, edges, weights, (20, 24))
+    pixels = Pixels(Zones(runs, edges, weights, (20, 24)))
     found = count_values(0, dn, valid, passes, np.array([2, 0]), np.array([5, 6]), pixels)
     assert sorted(found.groups.tolist()) == [4, 9]
     weight = {zone: np.zeros((20, 24), np.int64) for zone in (4, 9)}
