@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from probav.areas import Aoi
@@ -19,10 +17,10 @@ from probav.errors import AoiError, QueryError, did_you_mean
 from probav.fractions import ONE, fractions
 from probav.grid import Grid
 from probav.scanline import centres
+from probav.touching import touched
 
 __all__ = ["ONE", "Coverage", "coverage", "disjoint_boxes"]
 
-_BAND_CELLS = 1 << 22  # cells of a band of rows that is rasterised at once
 _NO_EDGES = np.empty((0, 3), np.int64), np.empty(0, np.int64)
 
 
@@ -122,9 +120,9 @@ def coverage(aoi: Aoi, grid: Grid, held: BaseGeometry, rule: str = "fraction") -
         found.append((centres(shapes[polygons], polygons), *_NO_EDGES))
     if rule != "touched":
         polygons = polygons[:0]
-    for zone in [*polygons.tolist(), *np.flatnonzero(kinds == 1).tolist()]:
-        runs = _rasterised(shapes[zone], touched=kinds[zone] == 1 or rule == "touched")
-        found.append((np.column_stack([np.full(len(runs), zone), runs]), *_NO_EDGES))
+    drawn = np.sort(np.concatenate([polygons, np.flatnonzero(kinds == 1)]))  # polygons are if touched
+    if len(drawn):
+        found.append((touched(shapes[drawn], drawn), *_NO_EDGES))
     for zone in np.flatnonzero(kinds == 0).tolist():
         found.append(_points(shapely.get_coordinates(shapes[zone]), zone, rule == "bilinear", around))
     runs, edges, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -184,29 +182,6 @@ def _points(
     np.add.at(weights, which, shares.ravel())
     edges = np.column_stack([np.full(len(pixels), zone), pixels])
     return np.empty((0, 4), np.int64), edges[weights > 0], weights[weights > 0]
-
-
-def _rasterised(shape: BaseGeometry, touched: bool) -> NDArray[np.int64]:
-    """Whole runs (row, first, last + 1) of pixels as GDAL rasterises, in bands of rows."""
-    left, top, right, bottom = shape.bounds
-    first, last = int(np.floor(left)) - 1, int(np.ceil(right)) + 1
-    start, stop = int(np.floor(top)) - 1, int(np.ceil(bottom)) + 1
-    height = max(1, _BAND_CELLS // (last - first))
-    found = []
-    for band in range(start, stop, height):
-        rows = min(height, stop - band)
-        burnt: NDArray[np.uint8] = rasterize(
-            [shape],
-            (rows, last - first),
-            transform=Affine.translation(first, band),
-            all_touched=touched,
-            dtype="uint8",
-        )
-        steps = np.diff(np.pad(burnt, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-        row, begin = np.nonzero(steps == 1)
-        end = np.nonzero(steps == -1)[1]
-        found.append(np.column_stack([row + band, begin + first, end + first]))
-    return np.vstack(found).astype(np.int64)
 
 
 def _split(whole: Coverage, held: BaseGeometry) -> Coverage:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
@@ -16,6 +17,7 @@ from probav.coverage import ONE, coverage, disjoint_boxes
 from probav.errors import AoiError, QueryError
 from probav.grid import Grid
 from probav.scanline import centres
+from probav.touching import touched
 
 N = 24
 GRID = Grid(10 + 0.5 / 8, 50 - 0.5 / 8, 8, 8, N, N)  # 1/8 degree: pixel edges are exact binary numbers
@@ -191,14 +193,21 @@ def test_points_are_the_pixel_they_lie_in_and_lines_the_pixels_they_touch():
     assert dense(line, 0)[2].tolist() == [0, 0, 1, 1, 1, 1, 1] + [0] * (N - 7)
 
 
-def test_a_band_of_rows_more_changes_nothing(monkeypatch):
-    shape = to_degrees(shapely.Point(12.2, 11.7).buffer(9.3).difference(shapely.box(10, 3, 12.5, 20)))
-    for rule in ("fraction", "centre", "touched"):
-        whole = coverage(aoi(shape), GRID, WHOLE, rule)
-        with monkeypatch.context() as patch:
-            patch.setattr("probav.coverage._BAND_CELLS", 80)
-            banded = coverage(aoi(shape), GRID, WHOLE, rule)
-        np.testing.assert_array_equal(dense(whole, 0), dense(banded, 0))
+@pytest.mark.parametrize("patched", [{"_SMALL": 0, "_BAND_CELLS": 80}, {"_WIDTH": 70, "_HEIGHT": 70}])
+def test_touched_pixels_are_those_gdal_draws_one_by_one(monkeypatch, patched):
+    random = np.random.default_rng(11)
+    shapes = [shapely.Point(*random.uniform(2, 22, 2)).buffer(random.uniform(0.1, 4)) for _ in range(40)]
+    shapes += [shapely.LineString(random.uniform(0, 24, (3, 2))) for _ in range(20)]
+    shapes += [shapely.box(3, 4, 7, 9), shapely.box(2.5, 2.5, 3.5, 3.5)]  # on edges and centres
+    for name, value in patched.items():
+        monkeypatch.setattr(f"probav.touching.{name}", value)
+    runs = touched(np.array(shapes), np.arange(len(shapes)) + 5)
+    for number, shape in enumerate(shapes):
+        expected = rasterize([shape], (30, 30), transform=Affine.translation(-3, -3), all_touched=True)
+        found = np.zeros((30, 30), np.uint8)
+        for _, row, first, last in runs[runs[:, 0] == number + 5].tolist():
+            found[row + 3, first + 3 : last + 3] += 1
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_projected_grid_takes_an_area_in_degrees():
