@@ -18,6 +18,7 @@ from xarray.core import indexing
 
 from probav import areas, cf
 from probav.archive import Archive, Product, opened
+from probav.areas import Aoi
 from probav.coverage import coverage
 from probav.errors import OutsideError, QueryError, UnknownNameError, did_you_mean
 from probav.grid import Grid
@@ -105,7 +106,8 @@ def load(
         check_variable(str(method), product.variables[name], product.id)
     parsed = None if mask is None else parse_mask(mask, product, archive)
     dates = select(product.times, time, product.id)
-    window = _window(product, target, aoi, clip)
+    where = None if aoi is None else areas.aoi(aoi)
+    window = _window(product, target, where, clip)
     reader = Reader(product, archive, parsed)
     data = {
         name: xr.Variable(
@@ -120,7 +122,7 @@ def load(
     days = product.times[dates]
     query: dict[str, Any] = {
         "time": [str(days[0]), str(days[-1])], "mask": mask, "variable": names, "keep_dn": keep_dn,
-        "clip": clip,
+        "clip": clip, "aoi": None if where is None else where.digest,
     }  # fmt: skip
     attributes = {"Conventions": "CF-1.8", "mask": mask or ""}
     if method is not None:
@@ -187,15 +189,14 @@ class Window:
         return np.asarray(np.cumsum(steps, axis=1)[:, :-1] > 0)
 
 
-def _window(product: Product, target: Grid, aoi: Any, clip: bool) -> Window:
+def _window(product: Product, target: Grid, where: Aoi | None, clip: bool) -> Window:
     """Return what an area touches of the part of a grid that the archive holds pixels for."""
     held = product.held if target is product.grid else _held(product, target)
-    if aoi is None:
+    if where is None:
         if held.is_empty:
             raise OutsideError(f"No pixel of {_words(target)} is centred on what is held. {product.extent}.")
         left, top, right, bottom = (round(edge) for edge in held.bounds)
         return Window(slice(top, bottom), slice(left, right), None)
-    where = areas.aoi(aoi)
     if held.is_empty or not len(runs := coverage(where, target, held, "touched").runs[:, 1:]):
         raise OutsideError(f"{where!r} lies outside of what the archive holds. {product.extent}.")
     rows = slice(int(runs[:, 0].min()), int(runs[:, 0].max()) + 1)

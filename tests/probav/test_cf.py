@@ -70,6 +70,7 @@ def test_the_query_can_be_asked_again(world):
     )
     query = json.loads(loaded.attrs["query"])
     assert query.pop("call") == "load"
+    assert query.pop("aoi") == probav.aoi(TRIANGLE).digest
     archive = probav.open_archive(loaded.attrs["archive"], snapshot=loaded.attrs["snapshot"])
     again = archive[loaded.attrs["product"]].load(TRIANGLE, **query)
     xr.testing.assert_identical(again.compute(), loaded.compute())
