@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import icechunk
 import zarr
 
 from probav.errors import ArchiveError
-from probav.storage.location import first_line, hint, icechunk_storage, local_path
+from probav.storage.location import TRIES, first_line, hint, icechunk_storage, local_path
 from probav.storage.lock import lock
 from probav.storage.repository import (
     BRANCH,
@@ -24,7 +25,7 @@ from probav.storage.repository import (
     open_repository,
     steady_store,
 )
-from probav.storage.steady import steady
+from probav.storage.steady import pause, steady
 
 
 def create(url: str, *, missing_only: bool = False) -> bool:
@@ -73,12 +74,18 @@ def create_unlocked(url: str, missing_only: bool) -> bool:
 
 def _create_in_store(url: str) -> bool:
     """Make an archive in an object store, where another process may do so too, or died doing so."""
-    try:
-        repository = _new_repository(url)
-    except icechunk.IcechunkError:  # another was quicker, or the store refuses
-        if not exists(url):
-            raise
-        repository = open_repository(url)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            repository = _new_repository(url)
+            break
+        except icechunk.IcechunkError as error:  # another was quicker, or the store refuses
+            if exists(url):
+                repository = open_repository(url)
+                break
+            # another has begun and is not done yet: there are files, but no repository
+            if not (tries_left and "clean prefix" in str(error)):
+                raise
+        time.sleep(pause(TRIES - 1 - tries_left))
     try:
         return _add_root(url, repository)
     except (icechunk.ConflictError, icechunk.RebaseFailedError):  # another was quicker now
