@@ -108,7 +108,7 @@ def coverage(aoi: Aoi, grid: Grid, held: BaseGeometry, rule: str = "fraction") -
         raise QueryError(f"There is no coverage {rule!r}.{did_you_mean(rule, RULES)}")
     frame = aoi.frame.geometry if grid.is_geographic else aoi.frame.geometry.to_crs(grid.crs)
     shapes = shapely.transform(frame.to_numpy(), lambda xy: np.column_stack(grid.pixels(xy[:, 0], xy[:, 1])))
-    around = grid.width if grid.is_geographic and round(grid.width / grid.nx) == 360 else 0
+    around = grid.width if grid.goes_round else 0
     if around:
         _wrap(shapes, around)
     kinds = _kinds(shapes, aoi, rule)

@@ -24,6 +24,7 @@ from probav.archive import Archive, Product, Progress, opened
 from probav.errors import QueryError
 from probav.masks import Layer, Mask, parse_mask
 from probav.provenance import provenance
+from probav.steps import Steps
 
 _MOST_SEPARATE = 4  # conditions that aren't on the layer of codes: 16 runs
 _CODES = np.arange(256, dtype=np.uint8)
@@ -175,10 +176,10 @@ def explain_mask(
         "variable": variable, "coverage": coverage, "engine": engine, "reducers": ("valid",),
         "by": _by(conditions.layer, product),
     }  # fmt: skip
-    steps = None if progress is None else _Steps(progress, len(runs))
+    steps = Steps(progress, len(runs))
     counted: _Counts | None = None
-    for number, (text, passed) in enumerate(runs):
-        found = product.statistics(where, time, text, progress=steps and steps.of_run(number), **options)
+    for text, passed in runs:
+        found = product.statistics(where, time, text, progress=steps.of_run(), **options)
         counted = counted or _Counts(conditions, found)
         counted.add(found, passed)
     assert counted is not None
@@ -334,22 +335,3 @@ def _by(layer: Layer | None, product: Product) -> str | None:
     if layer is None:
         return None
     return layer.variable if layer.product == product.id else layer.product
-
-
-class _Steps:
-    """The progress of all runs together, as one."""
-
-    def __init__(self, progress: Progress, runs: int) -> None:
-        self._progress, self._runs = progress, runs
-        self._before, self._last = 0, 0
-
-    def of_run(self, number: int) -> Progress:
-        """Return what a run calls."""
-        self._before += self._last
-        self._last = 0
-
-        def step(done: int, total: int, read: int) -> None:
-            self._last = read
-            self._progress(number * total + done, self._runs * total, self._before + read)
-
-        return step

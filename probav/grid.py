@@ -61,6 +61,11 @@ class Grid:
         """Whether the axes are longitude and latitude in degrees."""
         return self.crs == "EPSG:4326"
 
+    @property
+    def goes_round(self) -> bool:
+        """Whether the grid goes once round the world, so that its last column meets its first."""
+        return self.is_geographic and self.width == round(360 * self.nx)
+
     def pixels(
         self, x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from probav.archive import Archive, Product
 from probav.masks import Layer, Mask
 from probav.products import Variable
-from probav.sampling import goes_round, sample
+from probav.sampling import sample
 
 _MASKS_KEPT = 1 << 26  # bytes of masks that a dataset keeps for its next variable
 
@@ -54,7 +54,7 @@ class Reader:
         (t, rows, columns) of the variable's type, and the same or a shape that broadcasts to it, bool
         """
         width = self.product.grid.width
-        if (columns.start >= 0 and columns.stop <= width) or not goes_round(self.product.grid):
+        if (columns.start >= 0 and columns.stop <= width) or not self.product.grid.goes_round:
             return self._read(name, dates, rows, columns)
         pieces = [self._read(name, dates, rows, piece) for piece in _around(columns, width)]
         dn = np.concatenate([piece for piece, _ in pieces], axis=2)

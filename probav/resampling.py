@@ -20,7 +20,6 @@ from probav.choices import RESAMPLING
 from probav.errors import QueryError, did_you_mean
 from probav.grid import Grid
 from probav.products import Variable
-from probav.sampling import goes_round
 
 _REMEDY = {
     "continuous": "'mean' or 'nearest'",
@@ -103,7 +102,7 @@ class Overlaps:
         Columns run on beyond the first and the last one of a grid that goes round the world. May be empty.
         """
         y, x = self.edges(rows, columns)
-        across = None if goes_round(self.source) else self.source.width
+        across = None if self.source.goes_round else self.source.width
         return _range(y, self.bits, self.source.height), _range(x, self.bits, across)
 
 

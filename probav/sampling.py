@@ -33,11 +33,6 @@ def dates_for(product: Product, dates: Days) -> NDArray[np.intp]:
     return np.where(held, index, -1)
 
 
-def goes_round(grid: Grid) -> bool:
-    """Return whether a grid goes once round the world, so that its last column meets its first."""
-    return grid.is_geographic and grid.width == round(360 * grid.nx)
-
-
 def nearest(
     source: Grid, grid: Grid, rows: slice, columns: slice
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -58,7 +53,7 @@ def nearest(
     # a hair's breadth east and south: a centre on another grid's pixel edge must not hang on rounding
     column, row = np.floor(column + HAIR), np.floor(row + HAIR)
     width = source.width
-    if goes_round(source):  # within half a pixel of 180 degrees east: the first column of the world
+    if source.goes_round:  # within half a pixel of 180 degrees east: the first column of the world
         column %= width
     row[(row < 0) | (row >= source.height)] = -1
     column[(column < 0) | (column >= width)] = -1

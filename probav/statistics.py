@@ -25,6 +25,7 @@ from probav.masks import parse_mask
 from probav.query import Query, prepare, stratum
 from probav.reducers import check_reducers
 from probav.reducing import Reduced
+from probav.steps import Steps
 from probav.tables import Tables, has_bins
 from probav.tasks import make_batches, results_of, task_counts
 from probav.times import group_times, select
@@ -104,8 +105,9 @@ def statistics(
 
     def compute() -> xr.Dataset:
         work = [replace(query, weights="km2", reducers=()), query] if "area" in query.reducers else [query]
+        steps = Steps(progress, len(work))
         for part in work:
-            for reduced in _computed(part, pixels, area, engine, progress):
+            for reduced in _computed(part, pixels, area, engine, steps.of_run()):
                 tables.take(reduced, part.weights)
         return tables.dataset()
 
@@ -146,24 +148,16 @@ def estimate(
     return replace(found, seconds=seconds, engine=engine)
 
 
-def _computed(
-    query: Query, pixels: Coverage, area: str, name: str, progress: Progress | None
-) -> list[Reduced]:
+def _computed(query: Query, pixels: Coverage, area: str, name: str, progress: Progress) -> list[Reduced]:
     """Run a query batch by batch; return its final numbers."""
     name = choose(name, lambda: cost(query, pixels, area).seconds)
     batches = make_batches(query, pixels, threads(), area)
-    total = sum(map(len, batches))
-    finished, found = 0, []
+    steps = Steps(progress, total=sum(map(len, batches)))
     reducer = prepare(query).reducer
+    found = []
     for tasks in batches:
-
-        def step(done: int, _: int, read: int, before: int = finished) -> None:
-            if progress is not None:
-                progress(before + done, total, read)
-
         accumulator = Accumulator(results_of(tasks), reducer, task_counts(tasks, pixels.zones), query.classes)
-        engine(name)(tasks, accumulator, step)
-        finished += len(tasks)
+        engine(name)(tasks, accumulator, steps.of_run())
         found += accumulator.done
     return found
 

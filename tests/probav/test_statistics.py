@@ -309,14 +309,19 @@ def test_time_and_attributes(world, s10, zones):
     assert table.index.names == ["zone", "time"]
 
 
-def test_progress_ends_at_all(s10, zones):
+@pytest.mark.parametrize("memory", ["1", "1000000000"])
+@pytest.mark.parametrize("reducers", [("mean",), ("mean", "area")])
+def test_progress_ends_at_all(s10, zones, monkeypatch, memory, reducers):
+    monkeypatch.setenv("PROBAV_MEMORY", memory)  # in one batch, or in many
     calls = []
-    s10.statistics(zones, progress=lambda *call: calls.append(call))
+    s10.statistics(zones, reducers=reducers, progress=lambda *call: calls.append(call))
     assert calls
     done, total, read = calls[-1]
     assert done == total
     assert read > 0
-    assert [call[0] for call in calls] == sorted(call[0] for call in calls)
+    for column in (0, 2):  # tasks and bytes only grow
+        assert [call[column] for call in calls] == sorted(call[column] for call in calls)
+    assert len({call[1] for call in calls}) == 1
 
 
 def test_estimate_counts_chunks_and_pixels(world, s10, zones):
