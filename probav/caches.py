@@ -18,9 +18,16 @@ def cache_budget() -> int:
 
 
 class ByteCache:
-    """Keeps what was made last, up to a number of bytes. Threads may share one."""
+    """Keeps what was made last, up to a number of bytes. Threads may share one.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    budget : callable
+        Gives the number of bytes. What is kept is no part of a copy.
+    """
+
+    def __init__(self, budget: Callable[[], int] = cache_budget) -> None:
+        self._budget = budget
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -41,7 +48,7 @@ class ByteCache:
                 found: T = self._kept[key][0]
                 return found
         made = make()
-        budget = cache_budget()
+        budget = self._budget()
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = made, size(made)
@@ -49,6 +56,9 @@ class ByteCache:
             while self._bytes > budget:
                 self._bytes -= self._kept.popitem(last=False)[1][1]
         return made
+
+    def __reduce__(self) -> Any:
+        return ByteCache, (self._budget,)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probav.archive import Archive, Product
+from probav.caches import ByteCache
 from probav.masks import Layer, Mask
 from probav.products import Variable
 from probav.sampling import sample
@@ -33,7 +33,7 @@ class Reader:
         self._mask = mask
         layers = mask.layers if mask else ()
         self._others = {layer.product: archive[layer.product] for layer in layers}
-        self._masks = _Kept()
+        self._masks = ByteCache(_budget)
 
     def read(
         self, name: str, dates: NDArray[np.intp], rows: slice, columns: slice
@@ -68,15 +68,19 @@ class Reader:
         if self._mask is None:
             return own, None
         key = (dates.tobytes(), rows.start, rows.stop, columns.start, columns.stop)
-        keep = self._masks.get(key)
-        if keep is None:
+
+        def make() -> tuple[NDArray[np.uint8], tuple[int, ...]]:
+            assert self._mask is not None
             keep = self._mask.evaluate({
                 layer: own
                 if layer == Layer(self.product.id, name)
                 else self._layer(layer, dates, rows, columns)
                 for layer in self._mask.layers
             })  # fmt: skip
-            self._masks.put(key, keep)
+            return np.packbits(keep), keep.shape
+
+        packed, shape = self._masks.get(key, make, lambda made: made[0].nbytes)
+        keep = np.unpackbits(packed, count=int(np.prod(shape))).view(bool).reshape(shape)
         return own, keep
 
     def _stored(self, name: str, dates: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
@@ -104,34 +108,8 @@ def _around(columns: slice, width: int) -> list[slice]:
     return pieces
 
 
-class _Kept:
-    """The masks of the boxes read last, packed to bits, up to a number of bytes."""
-
-    def __init__(self) -> None:
-        self._boxes: OrderedDict[Any, tuple[NDArray[np.uint8], tuple[int, ...]]] = OrderedDict()
-
-    def get(self, key: Any) -> NDArray[np.bool_] | None:
-        """Return what was kept for a key."""
-        packed, shape = self._boxes.get(key, (None, ()))
-        if packed is None:
-            return None
-        return np.unpackbits(packed, count=int(np.prod(shape))).view(bool).reshape(shape)
-
-    def put(self, key: Any, keep: NDArray[np.bool_]) -> None:
-        """Keep a mask; let go of the oldest ones."""
-        boxes = dict(self._boxes)  # several threads may be here: never change what another one walks
-        boxes[key] = np.packbits(keep), keep.shape
-        kept: OrderedDict[Any, tuple[NDArray[np.uint8], tuple[int, ...]]] = OrderedDict()
-        total = 0
-        for name, (packed, shape) in reversed(boxes.items()):
-            total += packed.nbytes
-            if total > _MASKS_KEPT:
-                break
-            kept[name] = packed, shape
-        self._boxes = OrderedDict(reversed(kept.items()))
-
-    def __reduce__(self) -> Any:
-        return _Kept, ()  # what is kept is no part of a copy
+def _budget() -> int:
+    return _MASKS_KEPT
 
 
 def decode(variable: Variable, dn: NDArray[Any], keep: NDArray[np.bool_] | None) -> NDArray[np.float32]:
