@@ -1,0 +1,117 @@
+"""A driver of its own: `python child.py JOB.json` asks an archive and keeps the answers' bytes.
+
+JOB.json holds archive, folder, engine and queries (names), and optionally `hold`: a file for whose
+appearance the session waits, idle, before it ends. In the folder are then NAME.npz, or NAME.error with an error
+that probav raised on purpose, and `status.json`, which tells all the while what Spark is doing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import shapely
+from queries import LONG, QUERIES
+
+import probav
+from probav.errors import ProbavError
+
+
+def arrays(result) -> dict[str, np.ndarray]:
+    """Return all that a result is made of, as arrays that compare to the last bit."""
+    found = {"attributes": np.array(json.dumps(result.attrs, default=str, sort_keys=True))}
+    for name, variable in result.variables.items():
+        values = variable.to_numpy()
+        if values.dtype == object and str(name) == "geometry":
+            values = shapely.to_wkb(values, hex=True)
+        found[str(name)] = values.astype(str) if values.dtype == object else values
+    return found
+
+
+def tell(folder: Path, **what) -> None:
+    beside = folder / f".status-{threading.get_ident()}"
+    beside.write_text(json.dumps(what))
+    beside.rename(folder / "status.json")
+
+
+def watch(spark, folder: Path, stop: threading.Event) -> None:
+    """Tell how many tasks of this driver's jobs are running and done, whenever that changes."""
+    context, before = spark.sparkContext, None
+    tracker = context.statusTracker()
+    while not stop.wait(0.05):
+        stages = [found for stage in tracker.getActiveStageIds() if (found := tracker.getStageInfo(stage))]
+        now = {
+            "application": context.applicationId, "driver": os.getpid(),
+            "active": sum(stage.numActiveTasks for stage in stages),
+            "done": sum(stage.numCompletedTasks for stage in stages),
+            "total": sum(stage.numTasks for stage in stages),
+        }  # fmt: skip
+        if now != before:
+            tell(folder, **now)
+        before = now
+
+
+def interim() -> None:
+    """Do what configure() does, until it reads the configuration file."""
+    from importlib.util import find_spec
+
+    if find_spec("probav_kernels.configuration") or os.environ.get("SPARK_REMOTE"):
+        return
+    import shlex
+    import tomllib
+
+    file = tomllib.loads(Path(os.environ["PROBAV_SPARK_CONFIG"]).read_text())
+    conf = {
+        "spark.executor.memory": file.get("executor_memory", "512m"), "spark.driver.memory": "600m",
+        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "spark.speculation": "true", **file["conf"],
+    }
+    words = ["--master", file["master"], *(w for k, v in conf.items() for w in ("--conf", f"{k}={v}"))]
+    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])
+
+
+def main() -> None:
+    job = json.loads(Path(sys.argv[1]).read_text())
+    folder, engine, stop = Path(job["folder"]), job["engine"], threading.Event()
+    watcher = None
+    if engine == "spark":
+        from probav_kernels.environment import configure
+
+        interim()
+        configure()
+        from probav.execution.spark import session
+
+        spark = session()
+        if not os.environ.get("SPARK_REMOTE"):
+            watcher = threading.Thread(target=watch, args=(spark, folder, stop))
+            watcher.start()
+    try:
+        archive = probav.open_archive(job["archive"])
+        for name in job["queries"]:
+            product, call = {**QUERIES, **LONG}[name]
+            began = time.monotonic()
+            try:
+                result = archive[product].statistics(**call(), engine=engine)
+            except ProbavError as error:
+                (folder / f"{name}.error").write_text(f"{type(error).__name__}: {error}")
+                continue
+            np.savez(folder / f"{name}.npz", **arrays(result))
+            print(f"{name}: {time.monotonic() - began:.2f} s", flush=True)
+        (folder / "answered").touch()
+        while "hold" in job and not Path(job["hold"]).exists():
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        if watcher:
+            watcher.join()
+    if engine == "spark":
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main()
