@@ -54,6 +54,11 @@ class Accumulator:
         ]
         self.done: list[Reduced] = []
 
+    @property
+    def zones(self) -> int:
+        """How many zones there are."""
+        return len(self._left)
+
     def add(self, partial: Partial, complete: NDArray[np.bool_]) -> None:
         """Add a partial result.
 

@@ -2,7 +2,7 @@
 
 RULES = ("fraction", "centre", "touched", "bilinear")
 WEIGHTS = ("pixel", "area")
-ENGINES = ("auto", "local", "spark")
+ENGINES = ("auto", "local", "spark", "livy")
 DEFAULT_REDUCERS = ("mean", "std", "p10", "p50", "p90")
 RESAMPLING = ("nearest", "mean", "mode")
 BY_TIME = {

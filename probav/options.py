@@ -92,7 +92,10 @@ def add_statistics(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
         "--weights", choices=WEIGHTS, default="pixel", help="'area' weighs pixels by the cosine of latitude"
     )
     parser.add_argument(
-        "--engine", choices=ENGINES, default="auto", help="threads here, or Spark (default auto)"
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="threads here, Spark, or Spark behind Livy (default auto)",
     )
     parser.add_argument(
         "--cache", action="store_true", help="keep the result on the disk for the next time it is asked for"

@@ -11,7 +11,6 @@ from typing import Any
 import xarray as xr
 
 from probav import areas, remembered
-from probav.accumulate import Accumulator
 from probav.archive import Product, Progress, opened
 from probav.areas import Aoi
 from probav.caches import CACHE
@@ -19,15 +18,14 @@ from probav.choices import DEFAULT_REDUCERS, ENGINES, WEIGHTS
 from probav.coverage import Coverage, coverage
 from probav.errors import OutsideError, QueryError, did_you_mean
 from probav.estimation import Estimate, cost
-from probav.execution import choose, engine
-from probav.execution.local import threads
+from probav.execution import at_once, choose, run_batches
 from probav.masks import parse_mask
-from probav.query import Query, prepare, stratum
+from probav.query import Query, stratum
 from probav.reducers import check_reducers
 from probav.reducing import Reduced
 from probav.steps import Steps
 from probav.tables import Tables, has_bins
-from probav.tasks import make_batches, results_of, task_counts
+from probav.tasks import make_batches
 from probav.times import group_times, select
 
 _MOST_STRATA = 2
@@ -151,15 +149,8 @@ def estimate(
 def _computed(query: Query, pixels: Coverage, area: str, name: str, progress: Progress) -> list[Reduced]:
     """Run a query batch by batch; return its final numbers."""
     name = choose(name, lambda: cost(query, pixels, area).seconds)
-    batches = make_batches(query, pixels, threads(), area)
-    steps = Steps(progress, total=sum(map(len, batches)))
-    reducer = prepare(query).reducer
-    found = []
-    for tasks in batches:
-        accumulator = Accumulator(results_of(tasks), reducer, task_counts(tasks, pixels.zones), query.classes)
-        engine(name)(tasks, accumulator, steps.of_run())
-        found += accumulator.done
-    return found
+    batches = make_batches(query, pixels, at_once(name), area)
+    return run_batches(name, batches, pixels.zones, progress)
 
 
 def _is_one(variable: Any) -> bool:

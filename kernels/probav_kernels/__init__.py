@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,11 +11,15 @@ if TYPE_CHECKING:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Configure Spark for this process and name its session `spark`; nothing is started yet."""
+    from probav_kernels.configuration import ConfigurationError
     from probav_kernels.environment import configure
-    from probav_kernels.interrupt import cancel_jobs_on_interrupt
+    from probav_kernels.interrupt import before_cell
     from probav_kernels.session import LazySpark
 
-    configure()
-    shell.events.register("pre_run_cell", cancel_jobs_on_interrupt)
+    try:
+        configure()
+    except ConfigurationError as error:  # `spark` says it again when it is used
+        sys.stderr.write(f"{error}\n")
+    shell.events.register("pre_run_cell", before_cell)
     shell.user_ns["spark"] = LazySpark()
     shell.user_ns_hidden["spark"] = shell.user_ns["spark"]  # not a variable of the user's

@@ -1,46 +1,175 @@
 """The process environment that makes every Spark session of a kernel the same one.
 
 PySpark reads it when the first session starts, whoever starts it: `spark`, the engine, or the user's own
-`SparkSession.builder.getOrCreate()`. What is already set stays as it is.
+`SparkSession.builder.getOrCreate()`. Spark's settings stand in a private folder ($SPARK_CONF_DIR) and not on
+a command line, which every user of the machine may read.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+from probav_kernels import class_data
+from probav_kernels.configuration import LOCAL, PREFIX, Settings, load
 from probav_kernels.java import JavaNotFoundError, use
 
 CONFIGURATION = Path(__file__).parent / "conf"
-LOCAL = "local[*]"
+NAME = "probav-spark-"
+_OWNER, _OUTER = "owner", "outer"  # files of a private folder: whose it is, and which folder it stands for
+_folder: Path | None = None
 
 
-def configure() -> None:
+def configure(settings: Settings | None = None) -> Settings:
     """Set Java, Spark's configuration folder and the Python of its workers in `os.environ`.
 
     Without a Java nothing is raised: most notebooks never touch Spark; the session says it when it is used.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Those of the environment and its file, unless given.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ConfigurationError
+        If they make no sense.
     """
+    settings = load() if settings is None else settings
     environment = os.environ
     environment.setdefault("PYSPARK_PYTHON", sys.executable)
     environment.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    if environment.get("SPARK_REMOTE"):  # Spark Connect: no Java here
-        return
-    environment.setdefault("SPARK_CONF_DIR", str(CONFIGURATION))
+    for name in ("ship", "livy_url", "livy_user"):  # for the engine, which reads no file
+        if getattr(settings, name):
+            environment.setdefault(PREFIX + name.upper(), getattr(settings, name))
+    if settings.is_remote:  # no Java here
+        environment["SPARK_REMOTE"] = settings.master
+        return settings
     environment.setdefault("SPARK_LAUNCHER_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-    master = environment.get("PROBAV_SPARK_MASTER")
-    if master:
-        environment.setdefault("PYSPARK_SUBMIT_ARGS", f"--master {master} pyspark-shell")
-    if target().startswith("local"):  # driver, block manager and UI listen here
+    if settings.is_local:  # driver, block manager and UI listen here
         environment.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         environment.setdefault("SPARK_PUBLIC_DNS", "127.0.0.1")
     try:
         use(environment)
     except JavaNotFoundError:
         environment.pop("PROBAV_JAVA", None)
+    _write(_private_folder(), settings)
+    return settings
+
+
+def properties(settings: Settings, outer: Path | None = None) -> dict[str, str]:
+    """Return what settings mean to Spark.
+
+    Parameters
+    ----------
+    settings : Settings
+    outer : Path, optional
+        A configuration folder of the institute's, whose spark-defaults.conf comes before our defaults.
+    """
+    found = _read(CONFIGURATION / "spark-defaults.conf")
+    if not settings.is_local:
+        found |= _read(CONFIGURATION / "cluster.conf")
+    found["spark.driver.extraJavaOptions"] += class_data.options(os.environ)
+    if outer is not None and (outer / "spark-defaults.conf").is_file():
+        found |= _read(outer / "spark-defaults.conf")
+    if settings.master != LOCAL or "spark.master" not in found:
+        found["spark.master"] = settings.master
+    if settings.is_local and settings.cores:
+        found["spark.master"] = f"local[{settings.cores},4]"
+    named = {
+        "spark.cores.max": None if settings.is_local else settings.cores,
+        "spark.executor.instances": settings.executors,
+        "spark.dynamicAllocation.maxExecutors": settings.executors,
+        "spark.executor.cores": settings.executor_cores,
+        "spark.executor.memory": settings.executor_memory,
+        "spark.driver.memory": settings.driver_memory,
+        "spark.jars.packages": ",".join(settings.packages),
+        "spark.archives": ",".join(settings.archives),
+    }
+    found |= {name: str(value) for name, value in named.items() if value}
+    if found.get("spark.dynamicAllocation.enabled") == "true":
+        found.pop("spark.executor.instances", None)  # that many would be there from the start
+    return found | dict(settings.conf)
 
 
 def target() -> str:
     """Return where a session of this process runs: a Spark master, or Spark Connect (without its token)."""
-    remote = os.environ.get("SPARK_REMOTE", "").split(";")[0].rstrip("/")
-    return remote or os.environ.get("PROBAV_SPARK_MASTER") or LOCAL
+    settings = load()
+    if settings.is_remote:
+        return settings.master.split(";")[0].rstrip("/")
+    return f"local[{settings.cores},4]" if settings.is_local and settings.cores else settings.master
+
+
+def _private_folder() -> Path:
+    """Return this process's configuration folder, which ends with it."""
+    global _folder
+    if _folder is not None and _folder.is_dir() and (_folder / _OWNER).read_text() == str(os.getpid()):
+        return _folder
+    _remove_abandoned()
+    outer = os.environ.get("SPARK_CONF_DIR", "")
+    if (Path(outer) / _OWNER).is_file():  # inherited from a kernel that started this one
+        outer = (Path(outer) / _OUTER).read_text()
+    _folder = Path(tempfile.mkdtemp(prefix=NAME))
+    (_folder / "classes").mkdir()
+    (_folder / _OWNER).write_text(str(os.getpid()))
+    (_folder / _OUTER).write_text(outer)
+    if outer:
+        for path in Path(outer).iterdir():
+            if path.name != "spark-defaults.conf":
+                (_folder / path.name).symlink_to(path.resolve())
+    if not (_folder / "log4j2.properties").exists():
+        shutil.copy(CONFIGURATION / "log4j2.properties", _folder)
+    os.environ["SPARK_CONF_DIR"] = str(_folder)
+    atexit.register(_remove, _folder, os.getpid())
+    return _folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # and not a fork of it
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned() -> None:
+    """Remove what killed kernels of this user left."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{NAME}*"):
+        try:
+            if folder.stat().st_uid == os.getuid():
+                os.kill(int((folder / _OWNER).read_text()), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, ValueError):
+            continue
+
+
+def _write(folder: Path, settings: Settings) -> None:
+    outer = (folder / _OUTER).read_text()
+    found = properties(settings, Path(outer) if outer else None)
+    # where the Scala interpreter of this kernel puts its classes: executors ask the driver for them
+    found.setdefault("spark.repl.class.outputDir", str(folder / "classes"))
+    path = folder / "spark-defaults.conf"
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name} {_escaped(value)}\n" for name, value in sorted(found.items())))
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Read a file of Spark's properties."""
+    found: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        line = line.strip()
+        if line and not line.startswith("#"):
+            name, value = re.split(r"\s*[=\s]\s*", f"{line} ", maxsplit=1)
+            found[name] = value.strip()
+    return found

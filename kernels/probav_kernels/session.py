@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from probav_kernels.environment import target
-from probav_kernels.interrupt import cancel_jobs_on_interrupt
+from probav_kernels.configuration import ConfigurationError, load
+from probav_kernels.environment import configure, target
+from probav_kernels.interrupt import cancel_jobs_on_interrupt, name_jobs
 from probav_kernels.java import find_java
+from probav_kernels.state import State, state_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+_PATIENCE = 5.0  # seconds for a master to take a connection
+
+
+class SparkStartError(RuntimeError):
+    """The Spark session can't start; says why in one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show IPython's user the sentence alone."""
+        return [str(self)]
 
 
 class LazySpark:
@@ -28,8 +42,6 @@ class LazySpark:
             raise AttributeError(f"a Spark session has no attribute {name!r}")
         if str(sys._getframe(1).f_globals.get("__name__")).startswith("jedi."):  # Tab looks at every value
             return getattr(_session_class(), name)
-        if name == "stop" and self._running() is None:
-            return lambda: None
         return getattr(self.session(), name)
 
     def __dir__(self) -> list[str]:
@@ -45,36 +57,74 @@ class LazySpark:
         ------
         JavaNotFoundError
             If there is no Java to start it with.
+        SparkStartError
+            If its master can't be reached or takes no application.
         """
         running = self._running()
         if running is not None:
             return running
-        if "PROBAV_JAVA" not in os.environ and not os.environ.get("SPARK_REMOTE"):
+        remote = bool(os.environ.get("SPARK_REMOTE"))
+        if "PROBAV_JAVA" not in os.environ and not remote:
             find_java()
-        sys.stdout.write(f"Starting Spark ({target()}) ... ")
-        sys.stdout.flush()
-        began = time.monotonic()
-        session: SparkSession = _session_class().builder.getOrCreate()
+        _reach(target())
+        steps = _Steps(f"Starting Spark ({target()}) ... ")
+        try:
+            if not remote:
+                from pyspark import SparkContext
+
+                SparkContext._ensure_initialized()  # the Java virtual machine, or the one there is
+                steps.done("Java")
+            session: SparkSession = _session_class().builder.getOrCreate()
+        except Exception as error:
+            steps.end("failed")
+            raise SparkStartError(f"Spark can't start on {target()}: {_first_line(error)}") from error
+        steps.done("session")
+        steps.end()
         cancel_jobs_on_interrupt()
-        sys.stdout.write(f"{time.monotonic() - began:.0f} s\n")
+        name_jobs()
         return session
+
+    def stop(self) -> None:
+        """Stop the session, if there is one, and end its Java: all memory is given back."""
+        session = self._running()
+        if session is not None:
+            session.stop()
+        _end_java()
+
+    def restart(self, conf: Mapping[str, str] | None = None, packages: tuple[str, ...] = ()) -> SparkSession:
+        """Stop the session and start it again, with some settings changed for this process.
+
+        Parameters
+        ----------
+        conf : mapping, optional
+            Settings of Spark.
+        packages : tuple of str
+            Maven coordinates, group:artifact:version.
+
+        Raises
+        ------
+        ConfigurationError
+            If a coordinate is none, or the driver of Spark Connect would have to change.
+        """
+        for name in packages:
+            if len(name.split(":")) != 3:
+                raise ConfigurationError(f"{name!r} is no Maven coordinate; expected group:artifact:version.")
+        settings = load().changed(conf or {}, tuple(packages))
+        if settings.is_remote and (conf or packages):
+            raise ConfigurationError(
+                f"The driver of {target()} is not this kernel's: its server sets its settings and packages."
+            )
+        self.stop()
+        configure(settings)
+        return self.session()
+
+    def state(self) -> State:
+        """Return what runs, without starting it."""
+        return state_of(self._running(), target())
 
     def describe(self) -> str:
         """Return the state of the session in one line, without starting it."""
-        session = self._running()
-        if session is None:
-            return f"not started: {target()}, starts on first use"
-        if os.environ.get("SPARK_REMOTE"):
-            return f"running: Spark Connect {target()}, Spark {session.version}"
-        context = session.sparkContext
-        parts = [
-            f"running: {target()}",
-            f"{context.defaultParallelism} cores",
-            f"Spark {context.version}",
-            f"UI {context.uiWebUrl}" if context.uiWebUrl else "no UI",
-            f"application {context.applicationId}",
-        ]
-        return ", ".join(parts)
+        return str(self.state())
 
     @staticmethod
     def _running() -> SparkSession | None:
@@ -86,6 +136,72 @@ class LazySpark:
         classic: Any = sys.modules.get("pyspark.sql.session")
         local: SparkSession | None = classic and classic.SparkSession._instantiatedSession
         return local if local is not None and local.sparkContext._jsc is not None else None
+
+
+class _Steps:
+    """One line that grows with each step of a start and the seconds it took."""
+
+    def __init__(self, text: str) -> None:
+        self._began = self._last = time.monotonic()
+        self._any = False
+        self._write(text)
+
+    def done(self, name: str) -> None:
+        now = time.monotonic()
+        self._write(f"{', ' if self._any else ''}{name} {now - self._last:.1f} s")
+        self._last, self._any = now, True
+
+    def end(self, word: str = "") -> None:
+        self._write(f"{', ' if word and self._any else ''}{word}\n")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _reach(master: str) -> None:
+    """Raise an error at once where Spark would try for minutes."""
+    scheme, _, rest = master.partition("://")
+    if scheme not in ("spark", "sc"):
+        return
+    last: OSError | None = None
+    for address in rest.split("/")[0].split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        except ValueError:
+            raise SparkStartError(f"{master} is no address; expected {scheme}://host:port.") from None
+        except OSError as error:
+            last = error
+        else:
+            return
+    what = "Spark Connect server" if scheme == "sc" else "Spark master"
+    raise SparkStartError(
+        f"There is no {what} at {master}: {last}. Is it running, and is the address right "
+        "(PROBAV_SPARK_MASTER, spark.toml)?"
+    )
+
+
+def _end_java() -> None:
+    """End the Java that PySpark started; the next session starts one with the settings of then."""
+    module: Any = sys.modules.get("pyspark.core.context")
+    context: Any = module and module.SparkContext
+    gateway = context and context._gateway
+    if not gateway:
+        return
+    gateway.shutdown()
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        process.stdin.close()  # it ends when this does
+        process.wait(timeout=30)
+    context._gateway = context._jvm = None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if "Exception" in line or "Error" in line]
+    return (causes or lines or [type(error).__name__])[-1 if causes else 0]
 
 
 def _session_class() -> type[SparkSession]:

@@ -1,35 +1,41 @@
 """The distributed engine. The only module that knows Spark, and it imports it only when it is used.
 
-Rows of descriptors go out, rows of partial results come back; pixels never travel. An executor needs this
-package and the archive's URL, nothing of the driver.
+Rows of descriptors go out, rows of results come back; pixels never travel. All that runs on a cluster goes
+through `each`: one job, classic Spark or Spark Connect alike.
 """
 
 from __future__ import annotations
 
-import io
-import json
+import os
+import sys
+import threading
+import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from probav.accumulate import Accumulator
 from probav.archive import Progress
 from probav.errors import EngineError
-from probav.histogram import Partial
-from probav.query import Query, Task, prepare, run
+from probav.execution import counting, executor
+from probav.execution.packing import pack_task, unpack_counts
+from probav.query import Task
 from probav.reducing import Reduced
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import SparkSession
 
-_TASK = "number long, query string, arrays binary"
-_ANSWER = "number long, kind string, bytes long, arrays binary"
-_PAYLOAD = "number long, data binary"
+Tick = Callable[[float], None]
+"""Takes the share of a job that is done, 0 to 1."""
+_ANSWER = "number long, key long, data binary"
 _TASKS_PER_CORE = 4
+_TASKS_PER_PARTITION = 32  # at most: what a lost executor loses is little
+_POLL = 0.25  # seconds between two looks at a job's progress
+_PATIENCE = 2.0  # seconds for a job that is cancelled to end
+_MANY = 2000  # tasks whose counts are added up on the cluster, as they would keep the driver busy
 
 
 def session() -> SparkSession:
@@ -59,22 +65,55 @@ def session() -> SparkSession:
         ) from error
 
 
-def on_cluster() -> bool:
-    """Return whether a Spark session is running on something else than this machine's cores."""
-    import sys
-
+def running_cores() -> int:
+    """Return how many tasks the session that runs does at a time; 0 if none runs."""
     if "pyspark" not in sys.modules:
-        return False
+        return 0
     from pyspark.sql import SparkSession
 
-    active = SparkSession.getActiveSession()
-    if active is None:
-        return False
-    return not str(active.conf.get("spark.master", "local")).startswith("local")
+    return 0 if SparkSession.getActiveSession() is None else parallelism()
 
 
-def each(function: Callable[[bytes], bytes], payloads: list[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Call a function of this package with each payload on the executors; yield (index, answer) as they come.
+def parallelism() -> int:
+    """Return how many tasks Spark runs at a time, as far as can be told."""
+    spark = session()
+    given = int(spark.conf.get("spark.cores.max", "0") or 0)
+    if given:
+        return given
+    executors = int(spark.conf.get("spark.dynamicAllocation.maxExecutors", "0") or 0)
+    if executors:
+        return executors * int(spark.conf.get("spark.executor.cores", "1") or 1)
+    if _is_remote(spark):  # Spark Connect has no context; what its server is set to is all there is
+        return int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8)
+    return int(spark.sparkContext.defaultParallelism)
+
+
+def each(
+    function: str,
+    payloads: list[bytes],
+    shared: bytes = b"",
+    tick: Tick | None = None,
+    merged: str | None = None,
+) -> Iterator[tuple[int, int, bytes]]:
+    """Call a function of this package with each payload on the executors; yield what it yields.
+
+    Parameters
+    ----------
+    function : str
+        "module:name"; called with `shared` and a payload, it yields pairs of a key and bytes.
+    payloads : list of bytes
+    shared : bytes
+        What all calls need.
+    tick : callable, optional
+        Told how much of the job is done.
+    merged : str, optional
+        A function called with `shared`, a key and all its bytes, on the executors too: yields bytes, which
+        come back instead.
+
+    Yields
+    ------
+    number, key, data : int, int, bytes
+        Which payload (-1 for what is merged), the key, and the bytes.
 
     Raises
     ------
@@ -82,33 +121,26 @@ def each(function: Callable[[bytes], bytes], payloads: list[bytes]) -> Iterator[
         If Spark can't start or the job fails.
     """
     import pyarrow as pa
+    from pyspark import cloudpickle
 
+    by_value: Any = cloudpickle.register_pickle_by_value
+    by_value(executor)
     spark = session()
-    schema = pa.schema([("number", pa.int64()), ("data", pa.binary())])
-
-    def call(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in batch.to_pylist():
-                answer = {"number": row["number"], "data": function(row["data"])}
-                yield pa.RecordBatch.from_pylist([answer], schema)
-
-    frame = spark.createDataFrame(list(enumerate(payloads)), _PAYLOAD)
+    given = {"number": pa.array(range(len(payloads)), pa.int64()), "data": pa.array(payloads, pa.binary())}
     try:
-        answers = frame.repartition(_partitions(spark, len(payloads))).mapInArrow(call, _PAYLOAD)
-        for row in answers.toLocalIterator(prefetchPartitions=True):
-            yield row["number"], bytes(row["data"])
+        frame = spark.createDataFrame(pa.table(given)).repartition(_partitions(len(payloads)))
+        frame = frame.mapInArrow(executor.runner(function, shared, *_own_code()), _ANSWER)
+        if merged is not None:
+            merger = executor.merger(merged, shared, *_own_code())
+            frame = frame.groupBy("key").applyInArrow(merger, _ANSWER)
+        table = _collected(spark, frame, tick)
+    except EngineError:
+        raise
     except Exception as error:
         raise EngineError(f"The Spark job failed: {_cause(error)}") from error
-
-
-def parallelism() -> int:
-    """Return how many tasks Spark runs at a time."""
-    spark = session()
-    return int(spark.conf.get("spark.probav.cores", "0") or 0) or _default_parallelism(spark)
-
-
-def _partitions(spark: SparkSession, tasks: int) -> int:
-    return max(1, min(tasks, _TASKS_PER_CORE * parallelism()))
+    for batch in table.to_batches():
+        for number, key, data in zip(*batch.columns, strict=True):
+            yield number.as_py(), key.as_py(), data.as_py()
 
 
 def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | None = None) -> None:
@@ -119,105 +151,197 @@ def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | No
     EngineError
         If Spark can't start or the job fails.
     """
-    spark = session()
-    rows = [_to_row(number, task) for number, task in enumerate(tasks)]
-    parts = _partitions(spark, len(rows))
-    try:
-        frame = spark.createDataFrame(rows, _TASK).repartition(parts).mapInArrow(_run_batches, _ANSWER)
-        done, read = 0, 0
-        for row in frame.toLocalIterator(prefetchPartitions=True):
-            if row["kind"] == "partial":
-                arrays = _unpacked(row["arrays"])
-                partial = Partial(int(arrays.pop("variable")), **arrays)
-                accumulator.add(partial, np.zeros(len(partial.groups), bool))
-            elif row["kind"] == "reduced":
-                arrays = _unpacked(row["arrays"])
-                accumulator.take(Reduced(int(arrays.pop("variable")), **arrays))
-            else:
-                accumulator.finish(tasks[row["number"]].zones)
-                done, read = done + 1, read + int(row["bytes"])
-                if progress is not None:
-                    progress(done, len(tasks), read)
-    except EngineError:
-        raise
-    except Exception as error:
-        raise EngineError(f"The Spark job failed: {_cause(error)}") from error
+    payloads = [pack_task(task) for task in tasks]
+    job = counting.Job(tasks[0].query, accumulator.zones)
+    read = 0
+    for number, key, data in each(_name(counting.count), payloads, job.pack(), _shown(progress, len(tasks))):
+        if key == counting.DONE:
+            accumulator.finish(tasks[number].zones)
+            read += int.from_bytes(data, "little")
+            continue
+        counts = unpack_counts(data)
+        if isinstance(counts, Reduced):
+            accumulator.take(counts)
+        else:
+            accumulator.add(counts, np.zeros(len(counts.groups), bool))
+    if progress is not None:
+        progress(len(tasks), len(tasks), read)
 
 
-def _default_parallelism(spark: SparkSession) -> int:
-    try:
-        return int(spark.sparkContext.defaultParallelism)
-    except Exception:  # Spark Connect has no context; the cluster sizes its tasks itself
-        return int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8)
+def execute_merged(tasks: list[Task], zones: int, progress: Progress | None = None) -> list[Reduced]:
+    """Run tasks as one Spark job that adds up what they count on the cluster; return the final numbers.
+
+    Whatever the number of tasks and of zones, the driver sees neither counts nor more than the result.
+
+    Raises
+    ------
+    EngineError
+        If Spark can't start or the job fails.
+    """
+    payloads = [pack_task(task) for task in tasks]
+    shared = counting.Job(tasks[0].query, zones).pack()
+    found, read = [], 0
+    answers = each(
+        _name(counting.count), payloads, shared, _shown(progress, len(tasks)), _name(counting.merge)
+    )
+    for _, key, data in answers:
+        if key == counting.DONE:
+            read += int.from_bytes(data, "little")
+            continue
+        counts = unpack_counts(data)
+        assert isinstance(counts, Reduced)
+        found.append(counts)
+    if progress is not None:
+        progress(len(tasks), len(tasks), read)
+    return found
+
+
+def merges(tasks: int, batches: int) -> bool:
+    """Return whether counts are better added up on the cluster than at the driver."""
+    return batches > 1 or tasks > _MANY
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def _shown(progress: Progress | None, total: int) -> Tick | None:
+    if progress is None:
+        return None
+    return lambda share: progress(min(int(share * total), total - 1), total, 0)
+
+
+def _partitions(tasks: int) -> int:
+    return max(1, min(tasks, max(_TASKS_PER_CORE * parallelism(), tasks // _TASKS_PER_PARTITION)))
+
+
+def _is_remote(spark: SparkSession) -> bool:
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+def _own_code() -> tuple[str, dict[str, str], bytes | None, bool]:
+    """Return what executors are told of the driver's package, and its code where it is to travel."""
+    ship = os.environ.get("PROBAV_SPARK_SHIP", "auto")
+    if ship not in ("auto", "always", "never"):
+        raise EngineError(f"PROBAV_SPARK_SHIP is {ship!r}; expected auto, always or never.")
+    expected, code = _package()
+    return expected, executor.versions(), None if ship == "never" else code, ship == "always"
+
+
+@cache
+def _package() -> tuple[str, bytes]:
+    folder = str(Path(__file__).parents[1])
+    return executor.digest(folder), executor.archive(folder)
+
+
+def _collected(spark: SparkSession, frame: Any, tick: Tick | None) -> Any:
+    """Return the rows of a frame, computed in a thread: this one tells of progress and takes interrupts.
+
+    The jobs belong to the group of the caller's, a notebook's cell for instance, or to one of their own.
+    """
+    from pyspark import InheritableThread
+
+    jobs = _ConnectJobs(spark) if _is_remote(spark) else _ClassicJobs(spark)
+    found: dict[str, Any] = {}
+
+    def work() -> None:
+        try:
+            found["table"] = frame.toArrow()
+        except BaseException as error:
+            found["error"] = error
+
+    with jobs:
+        thread = InheritableThread(target=work, **jobs.inherited)
+        thread.daemon = True
+        thread.start()
+        try:
+            last = 0.0
+            while thread.is_alive():
+                thread.join(_POLL)
+                share = jobs.share() if tick is not None else 0.0
+                if tick is not None and share > last:
+                    tick(share)
+                    last = share
+        except BaseException:
+            jobs.cancel()
+            thread.join(_PATIENCE)
+            raise
+    if "error" in found:
+        raise found["error"]
+    return found["table"]
+
+
+class _ClassicJobs:
+    """The jobs of one call of a session: named, followed, cancelled."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._context: Any = spark.sparkContext
+        self.inherited: dict[str, Any] = {}
+
+    def __enter__(self) -> None:
+        group = self._context.getLocalProperty("spark.jobGroup.id")
+        self._own = group is None
+        self._group = str(group or f"probav-{uuid.uuid4()}")
+        if self._own:
+            self._context.setJobGroup(self._group, "probav")
+        self._tracker = self._context.statusTracker()
+        self._before = set(self._tracker.getJobIdsForGroup(self._group))
+
+    def __exit__(self, *_: object) -> None:
+        if self._own:
+            for name in ("id", "description"):
+                self._context.setLocalProperty(f"spark.job{'Group' if name == 'id' else ''}.{name}", None)
+
+    def share(self) -> float:
+        """Return how much of the tasks that are known is done."""
+        done = total = 0
+        for job in set(self._tracker.getJobIdsForGroup(self._group)) - self._before:
+            info = self._tracker.getJobInfo(job)
+            for stage in map(self._tracker.getStageInfo, info.stageIds if info else ()):
+                if stage is not None:
+                    done, total = done + stage.numCompletedTasks, total + stage.numTasks
+        return done / max(total, 1)
+
+    def cancel(self) -> None:
+        """Cancel them."""
+        threading.Thread(target=self._context.cancelJobGroup, args=(self._group,)).start()
+
+
+class _ConnectJobs:
+    """The same behind Spark Connect, which has tags instead of groups and tells of progress itself."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark: Any = spark
+        self._share = 0.0
+        self.inherited: dict[str, Any] = {"session": spark}
+
+    def __enter__(self) -> None:
+        self._tag = f"probav-{uuid.uuid4()}"
+        self._spark.addTag(self._tag)
+        self._spark.registerProgressHandler(self._handle)
+
+    def __exit__(self, *_: object) -> None:
+        self._spark.removeProgressHandler(self._handle)
+        self._spark.removeTag(self._tag)
+
+    def _handle(self, stages: Any, **_: Any) -> None:
+        total = sum(stage.num_tasks for stage in stages)
+        self._share = sum(stage.num_completed_tasks for stage in stages) / max(total, 1)
+
+    def share(self) -> float:
+        """Return how much of the tasks that are known is done."""
+        return self._share
+
+    def cancel(self) -> None:
+        """Cancel them."""
+        threading.Thread(target=self._spark.interruptTag, args=(self._tag,)).start()
 
 
 def _cause(error: BaseException) -> str:
     """Return the line of a Python worker's traceback that says what went wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     own = [line for line in lines if line.startswith(("probav.errors.", "MemoryError", "OSError"))]
-    return (own or lines or [type(error).__name__])[0]
-
-
-def _packed(**arrays: Any) -> bytes:
-    data = io.BytesIO()
-    np.savez(data, **arrays)
-    return data.getvalue()
-
-
-def _unpacked(data: Any) -> dict[str, Any]:
-    with np.load(io.BytesIO(bytes(data)), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _to_row(number: int, task: Task) -> tuple[Any, ...]:
-    arrays = {name: getattr(task, name) for name in _TASK_ARRAYS}
-    return number, json.dumps(asdict(task.query)), _packed(block=np.array(task.block), **arrays)
-
-
-_TASK_ARRAYS = ("dates", "runs", "edges", "weights", "zones", "alone")
-
-
-def _to_task(row: dict[str, Any]) -> Task:
-    query: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in json.loads(row["query"]).items()
-    }
-    arrays = _unpacked(row["arrays"])
-    top, left = arrays.pop("block").tolist()
-    return Task(Query(**query), (top, left), **arrays)
-
-
-class _Answers:
-    """What a task counts, as rows: final numbers of zones that are complete, counts of the others."""
-
-    def __init__(self, number: int, task: Task) -> None:
-        self._number = number
-        self._reducer = prepare(task.query).reducer
-        self.rows: list[tuple[Any, ...]] = []
-
-    def add(self, partial: Partial, complete: NDArray[np.bool_]) -> None:
-        """Take counts over, some of whose groups are complete."""
-        if complete.any():
-            reduced = self._reducer.partial(partial, np.flatnonzero(complete))
-            arrays = {field.name: getattr(reduced, field.name) for field in fields(reduced)}
-            self.rows.append((self._number, "reduced", 0, _packed(**arrays)))
-        if not complete.all():
-            rest = partial.only(np.flatnonzero(~complete))
-            arrays = {field.name: getattr(rest, field.name) for field in fields(rest)}
-            self.rows.append((self._number, "partial", 0, _packed(**arrays)))
-
-
-def _run_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Run the tasks of a partition, on an executor."""
-    import pyarrow as pa
-
-    names = [field.split()[0] for field in _ANSWER.split(", ")]
-    types = [pa.int64(), pa.string(), pa.int64(), pa.binary()]
-    schema = pa.schema(list(zip(names, types, strict=True)))
-    for batch in batches:
-        for row in batch.to_pylist():
-            task = _to_task(row)
-            answers = _Answers(row["number"], task)
-            size = run(task, answers)
-            rows = [*answers.rows, (row["number"], "done", size, b"")]
-            yield pa.RecordBatch.from_pylist([dict(zip(names, item, strict=True)) for item in rows], schema)
+    unfit = [
+        line.partition("RuntimeError: probav: ")[2] for line in lines if "RuntimeError: probav: " in line
+    ]
+    return (unfit or own or lines or [type(error).__name__])[0]

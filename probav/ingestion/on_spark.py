@@ -26,12 +26,14 @@ _TRIES = 5
 
 def check_all(granules: list[Granule]) -> list[Check]:
     """Check the headers of granules."""
-    answers = dict(spark.each(_check, [pickle.dumps(granule) for granule in granules]))
+    payloads = [pickle.dumps(granule) for granule in granules]
+    answers = {number: data for number, _, data in spark.each(f"{__name__}:check_one", payloads)}
     return [pickle.loads(answers[number]) for number in range(len(granules))]  # noqa: S301
 
 
-def _check(payload: bytes) -> bytes:
-    return pickle.dumps(check(pickle.loads(payload), opening(1)))  # noqa: S301
+def check_one(shared: bytes, payload: bytes) -> Iterator[tuple[int, bytes]]:
+    """Check the headers of one granule, on an executor."""
+    yield 0, pickle.dumps(check(pickle.loads(payload), opening(1)))  # noqa: S301
 
 
 def commit(url: str, definition: ProductDefinition, batch: list[Checked], report: Report, tick: Tick) -> None:
@@ -79,16 +81,18 @@ def commit(url: str, definition: ProductDefinition, batch: list[Checked], report
 
 def _spread(product: str, plan: Plan, fork: bytes, written: Written, tick: Tick) -> Iterator[bytes]:
     """Write all groups; yield the forks that come back."""
-    payloads = [pickle.dumps((product, fork, group, plan.variables)) for group in plan.groups]
-    for done, (_, answer) in enumerate(spark.each(_write, payloads), start=1):
+    shared = pickle.dumps((product, fork, plan.variables))
+    payloads = [pickle.dumps(group) for group in plan.groups]
+    for _, _, answer in spark.each(f"{__name__}:write_one", payloads, shared, tick):
         found, data = pickle.loads(answer)  # noqa: S301
         written.add(found)
-        tick(done / len(payloads))
         yield data
+    tick(1.0)
 
 
-def _write(payload: bytes) -> bytes:
-    product, data, group, variables = pickle.loads(payload)  # noqa: S301
+def write_one(shared: bytes, payload: bytes) -> Iterator[tuple[int, bytes]]:
+    """Write one group of a commit, on an executor."""
+    product, data, variables = pickle.loads(shared)  # noqa: S301
     fork = storage.Fork(data)
-    written = write_group(fork.root[product], group, variables, opening(1), lambda: None)
-    return pickle.dumps((written, fork.close()))
+    written = write_group(fork.root[product], pickle.loads(payload), variables, opening(1), lambda: None)  # noqa: S301
+    yield 0, pickle.dumps((written, fork.close()))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-NOT_STARTED = "not started: local[*], starts on first use"
+NOT_STARTED = "not started: local[*,4], starts on first use"
 NO_JAVA = {"JAVA_HOME": None, "PROBAV_JAVA": None}
 
 
@@ -83,7 +83,7 @@ def test_one_session_whoever_starts_it(start_kernel):
     assert cell.text.strip() == "5"  # and nothing of Spark's own chatter
     state = kernel.run("print(spark.describe())").text.strip()
     address = r"UI http://127\.0\.0\.1:\d+, application local-\d+"
-    assert re.fullmatch(rf"running: local\[\*\], \d+ cores, Spark 4\.\d+\.\d+, {address}", state)
+    assert re.fullmatch(rf"running: local\[\*,4\], \d+ cores, Spark 4\.\d+\.\d+, {address}", state)
     assert kernel.run("print(spark.session() is SparkSession.builder.getOrCreate())").text.strip() == "True"
     assert (
         kernel.run("print(spark.conf.get('spark.sql.execution.arrow.pyspark.enabled'))").text.strip()
@@ -100,7 +100,10 @@ def test_one_session_whoever_starts_it(start_kernel):
     assert kernel.run(f"print({worker})").text.strip() == repr([sys.executable])
 
     again = kernel.run("spark.stop(); print(spark.describe()); print(spark.range(3).count())").text
-    assert re.fullmatch(rf"{re.escape(NOT_STARTED)}\nStarting Spark \(local\[\*\]\) \.\.\. \d+ s\n3\n", again)
+    assert re.fullmatch(
+        rf"{re.escape(NOT_STARTED)}\nStarting Spark \(local\[\*,4\]\) \.\.\. Java [\d.]+ s, session [\d.]+ s\n3\n",
+        again,
+    )
 
     kernel.manager.shutdown_kernel()
     assert psutil.wait_procs(jvm, timeout=30)[1] == []
@@ -109,7 +112,9 @@ def test_one_session_whoever_starts_it(start_kernel):
 @pytest.mark.spark
 def test_a_killed_kernel_takes_its_jvm_along(start_kernel):
     kernel = start_kernel()
-    assert kernel.run("print(spark.range(3).count())").text.startswith("Starting Spark (local[*]) ... ")
+    assert kernel.run("print(spark.range(3).count())").text.startswith(
+        "Starting Spark (local[*,4]) ... Java "
+    )
     jvm = processes(kernel, "java")
     os.kill(kernel.manager.provisioner.process.pid, 9)
     assert psutil.wait_procs(jvm, timeout=30)[1] == []
