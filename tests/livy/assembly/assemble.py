@@ -1,4 +1,4 @@
-"""Assemble a Livy server and the Spark it supports, once, in the user's cache; run as a program it says where.
+"""Assemble a Livy server and the Spark it supports, once, in the user's cache; as a program it says where.
 
 Maven Central's newest livy-server is 0.7.1-incubating (Spark 2.4, Scala 2.11, Python 3.7 and older), which
 can't run what this project needs; 0.8 and 0.9 are published as sources and as a binary archive only. So the
