@@ -33,10 +33,12 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def output(*command: str | Path) -> str:
+def output(*command: str | Path, seconds: int = 60) -> str:
     """Return what a command prints, or nothing when it fails or does not exist."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout + done.stderr if done.returncode == 0 else ""
@@ -105,7 +107,7 @@ def missing_runtimes() -> list[str]:
 def stamp(groups: list[str]) -> str:
     """Return the digest of everything the environment is made from."""
     digest = hashlib.sha256(repr((sorted(groups), sys.version)).encode())
-    data = [ROOT / "kernels" / "kernelspec", ROOT / "kernels" / "jupyter_server_config.d"]
+    data = [*(ROOT / "kernels").glob("kernelspec*"), ROOT / "kernels" / "jupyter_server_config.d"]
     files = [ROOT / "uv.lock", *ROOT.glob("pyproject.toml"), *ROOT.glob("*/pyproject.toml")]
     for path in sorted([*files, *(file for folder in data for file in folder.glob("*"))]):
         digest.update(path.read_bytes())
@@ -129,6 +131,8 @@ def sync(for_tests: bool) -> None:
         command += ["--group", group]
     say("Installing the Python environment (.venv); the first time takes a few minutes")
     run(*command, UV_PYTHON_DOWNLOADS="never")
+    say("Keeping Spark's classes loaded, so that sessions start sooner")
+    output(python, "-m", "probav_kernels.class_data", seconds=300)
     record.write_text(digest)
 
 

@@ -11,7 +11,8 @@ from probav_hub.homes import prepare
 from probav_hub.settings import Settings
 
 SINGLEUSER = Path(__file__).with_name("singleuser")  # a Jupyter configuration folder
-KEPT = ("JAVA_HOME", "TMPDIR", "TZ", "PROBAV_SPARK_MASTER", "SPARK_REMOTE")
+KEPT = ("JAVA_HOME", "TMPDIR", "TZ", "SPARK_REMOTE", "SPARK_CONF_DIR", "HADOOP_CONF_DIR")
+KEPT_PREFIX = "PROBAV_SPARK_"  # where users' Spark is, said once for all of them
 START_SECONDS = 180  # a cold disk and a busy machine
 
 
@@ -65,7 +66,7 @@ def servers(c: Any, settings: Settings) -> None:
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
         "PROBAV_ARCHIVE": settings.archive,
         "JUPYTER_CONFIG_PATH": str(SINGLEUSER),
-        **{name: os.environ[name] for name in KEPT if name in os.environ},
+        **{name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIX)},
     }
 
 

@@ -1,7 +1,8 @@
 """Spark's classes as Java has them after loading: an archive that a driver maps instead of loading them.
 
-`python -m probav_kernels.class_data` makes it, once for a Java and a Spark, in the user's cache folder. Where
-there is none, or a Java that can't, a session starts as it always did.
+`python -m probav_kernels.class_data` makes it, once for a Java and a Spark, in the Python environment where that
+may be written to (all its users have it then), else in the user's cache folder. Where there is none, or a Java
+that can't, a session starts as it always did.
 """
 
 from __future__ import annotations
@@ -35,25 +36,25 @@ def options(environment: Mapping[str, str]) -> str:
     making = environment.get(MAKING)
     if making:
         return f" -XX:ArchiveClassesAtExit={making} -Xlog:cds=off -Xlog:cds+dynamic=off"
-    path = archive(environment)
-    if path is None or not path.is_file():
+    path = next((path for path in archives(environment) if path.is_file()), None)
+    if path is None:
         return ""
     return f" -XX:SharedArchiveFile={path} -Xshare:auto -Xlog:cds=off -Xlog:cds+dynamic=off"
 
 
-def archive(environment: Mapping[str, str]) -> Path | None:
-    """Return where the archive of an environment's Java and Spark is, or would be."""
+def archives(environment: Mapping[str, str]) -> list[Path]:
+    """Return where the archive of an environment's Java and Spark may be."""
     java, spark = environment.get("PROBAV_JAVA"), find_spec("pyspark")
     if not java or spark is None or spark.origin is None:
-        return None
+        return []
     program, jars = Path(java).resolve(), Path(spark.origin).parent / "jars"
     try:
         parts = [str(program), str(program.stat().st_mtime_ns), str(jars), str(jars.stat().st_mtime_ns)]
     except OSError:
-        return None
+        return []
     name = hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
-    path = user_cache_path("probav") / f"spark-{name}.jsa"
-    return None if " " in str(path) else path
+    folders = (Path(sys.prefix) / "share" / "probav", user_cache_path("probav"))
+    return [folder / f"spark-{name}.jsa" for folder in folders if " " not in str(folder)]
 
 
 def make() -> Path | None:
@@ -65,10 +66,11 @@ def make() -> Path | None:
         use(environment)
     except JavaNotFoundError:
         return None
-    path = archive(environment)
-    if path is None or path.is_file():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    paths = archives(environment)
+    made = next((path for path in paths if path.is_file()), None)
+    path = next((path for path in paths if _writable(path.parent)), None)
+    if made is not None or path is None:
+        return made
     new = path.with_name(f"{path.name}.{os.getpid()}")
     environment = {name: value for name, value in environment.items() if not name.startswith("PROBAV_SPARK_")}
     environment.pop("SPARK_REMOTE", None)
@@ -83,6 +85,14 @@ def make() -> Path | None:
     finally:
         new.unlink(missing_ok=True)
     return path
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ def test_a_java_without_class_data_starts_as_ever(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = {"PROBAV_JAVA": str(java)}
     assert class_data.options(made) == ""
-    path = class_data.archive(made)
+    path = class_data.archives(made)[-1]
     path.parent.mkdir(parents=True)
     path.touch()
     assert f"-XX:SharedArchiveFile={path}" in class_data.options(made)
