@@ -36,7 +36,7 @@ class _Spark(Command):
         )
 
     def run(self, options: Namespace, session: Session) -> None:
-        spark = session.variables.get("spark")
+        spark: Any = session.variables.get("spark")
         if not hasattr(type(spark), "restart"):
             raise QueryError(
                 "There is no Spark in this notebook: use the kernel PROBA-V (Python), or "
