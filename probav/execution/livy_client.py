@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import stat
 import time
 import urllib.error
@@ -158,7 +159,7 @@ class Session:
         body: dict[str, Any] = {
             "kind": "pyspark", "name": f"probav-{uuid.uuid4().hex[:12]}",
             "heartbeatTimeoutInSecond": SILENT_SECONDS,
-            **({"proxyUser": server.user} if server.user else {}), **_size(),
+            **({"proxyUser": server.user} if server.user else {}), **_wanted(),
         }  # fmt: skip
         self.number = int(server.ask("POST", "/sessions", body)["id"])
         try:
@@ -272,13 +273,18 @@ class StatementError(EngineError):
     """A statement failed; the message's first line says where, the others are the remote traceback."""
 
 
-def _size() -> dict[str, Any]:
-    """Return the size of sessions, in Livy's words, as far as the environment says it."""
+def _wanted() -> dict[str, Any]:
+    """Return what sessions are to be like, in Livy's words, as far as the environment says it."""
     names = {"executors": "numExecutors", "executor_cores": "executorCores",
              "executor_memory": "executorMemory", "driver_memory": "driverMemory"}  # fmt: skip
-    found = {livy: os.environ.get(f"PROBAV_SPARK_{name.upper()}") for name, livy in names.items()}
-    return {
-        name: int(text) if name.endswith(("Executors", "Cores")) else text
-        for name, text in found.items()
+    given = {livy: os.environ.get(f"PROBAV_SPARK_{name.upper()}", "") for name, livy in names.items()}
+    found: dict[str, Any] = {
+        name: int(text) if name.endswith(("Executors", "Cores")) and text.isdigit() else text
+        for name, text in given.items()
         if text
     }
+    words = shlex.split(os.environ.get("PROBAV_SPARK_CONF", ""))
+    if words:
+        found["conf"] = {name: value for name, _, value in (word.partition("=") for word in words)}
+    archives = os.environ.get("PROBAV_SPARK_ARCHIVES", "").replace(",", " ").split()
+    return found | ({"archives": archives} if archives else {})

@@ -153,3 +153,9 @@ def livy(tmp_path_factory) -> Iterator[Livy]:
     running = Livy.start(tmp_path_factory.mktemp("livy"))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def start_livy() -> Callable[[Path], Livy]:
+    """A function that starts a server of a test's own, which it has to end."""
+    return Livy.start

@@ -2,26 +2,24 @@
 
 import base64
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from probav.errors import EngineError
 from probav.execution import livy_remote
-from probav.execution.livy_client import Server, _basic
+from probav.execution.livy_client import Server, _basic, _wanted
 from probav_kernels import livy
-from probav_kernels.configuration import ConfigurationError, Settings
+from probav_kernels.configuration import ConfigurationError, Settings, load
 
 URL = "https://livy.example.org:8998"
 
 
 @pytest.fixture(autouse=True)
 def _nothing_configured(monkeypatch):
-    for name in (
-        "PROBAV_SPARK_LIVY_URL",
-        "PROBAV_SPARK_LIVY_USER",
-        "PROBAV_SPARK_LIVY_CREDENTIALS",
-        "JUPYTERHUB_USER",
-    ):
+    names = [name for name in os.environ if name.startswith(("PROBAV_SPARK_", "JUPYTERHUB_"))]
+    for name in names:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -101,3 +99,20 @@ def test_sparkmagic_is_not_set_up_without_a_proper_address(url):
     with pytest.raises(ConfigurationError) as caught:
         livy.configuration(Settings(livy_url=url), {})
     assert "secret" not in str(caught.value)
+
+
+def test_example_of_the_manual_is_a_configuration(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "livy.md").read_text()
+    lines = [line.removeprefix("    ") for line in page.splitlines() if line.startswith("    ")]
+    (tmp_path / "spark.toml").write_text("\n".join(lines))
+    settings = load({"PROBAV_SPARK_CONFIG": str(tmp_path / "spark.toml")})
+    assert settings.livy_url == URL
+    assert livy.session(settings, None)["conf"] == {"spark.pyspark.python": "/opt/probav/bin/python"}
+
+
+def test_engine_asks_for_the_sessions_the_environment_describes(monkeypatch):
+    for name, value in {"EXECUTORS": "8", "EXECUTOR_MEMORY": "4g", "CONF": "spark.a=1 'spark.b=x y'"}.items():
+        monkeypatch.setenv(f"PROBAV_SPARK_{name}", value)
+    assert _wanted() == {
+        "numExecutors": 8, "executorMemory": "4g", "conf": {"spark.a": "1", "spark.b": "x y"},
+    }  # fmt: skip

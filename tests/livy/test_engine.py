@@ -158,6 +158,24 @@ def test_session_that_dies_at_work_is_told(at):
     assert not session.alive
 
 
+def test_server_that_goes_at_work_is_told(start_livy, tmp_path, monkeypatch):
+    own = start_livy(tmp_path)
+    monkeypatch.setenv("PROBAV_SPARK_LIVY_URL", own.url)
+    try:
+        session = session_of(own)
+        family = psutil.Process(own.process.pid).children(recursive=True)
+        thread = threading.Timer(2, own.process.kill)
+        thread.start()
+        with pytest.raises(EngineError, match=f"The Livy server {own.url} can't be reached") as caught:
+            session.statement("import time\ntime.sleep(120)")
+        assert "\n" not in str(caught.value)
+        for process in family:
+            process.kill()
+    finally:
+        own.process.kill()
+        own.process.wait()
+
+
 def test_wrong_address_is_told(monkeypatch, product):
     monkeypatch.setenv("PROBAV_SPARK_LIVY_URL", "http://127.0.0.1:9")
     with pytest.raises(EngineError, match=r"The Livy server http://127.0.0.1:9 can't be reached: .*refused"):
