@@ -1,4 +1,4 @@
-# make run | demo | test | lint | bench | bench-archive | clean; PORT=, SOURCE=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON=
+# make run | demo | test | test-clusters | lint | bench | bench-archive | bench-spark | clean; PORT=, SOURCE=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON=
 # change what they say
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ SOURCE ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench bench-archive clean
+.PHONY: run demo test test-clusters lint bench bench-archive bench-spark clean
 
 run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
 	@$(PYTHON) bootstrap.py lab
@@ -19,9 +19,13 @@ demo: ## the quickstart without a browser, on the demo archive or on the product
 
 test: ## every test: the quick ones two at a time, then those with Spark, a hub or a browser one by one
 	@$(PYTHON) bootstrap.py test
-	@$(BIN)/pytest -n 2 -m "not spark and not e2e" $(PYTEST_ARGS); quick=$$?; \
-	$(BIN)/pytest -m "spark or e2e" $(PYTEST_ARGS); slow=$$?; \
+	@$(BIN)/pytest -n 2 -m "not spark and not e2e and not cluster" $(PYTEST_ARGS); quick=$$?; \
+	$(BIN)/pytest -m "(spark or e2e) and not cluster" $(PYTEST_ARGS); slow=$$?; \
 	[ $$quick = 5 ] && quick=$$slow; [ $$slow = 5 ] && slow=$$quick; [ "$$quick$$slow" = 00 ]  # 5: none selected
+
+test-clusters: ## queries and faults on real clusters, Livy and what else comes from Maven Central; skips what can't be had
+	@$(PYTHON) bootstrap.py test
+	@$(BIN)/pytest -m cluster $(PYTEST_ARGS)
 
 lint: ## style and types
 	@$(PYTHON) bootstrap.py test
@@ -39,6 +43,11 @@ bench-archive: ## ingest, append, open and search, side by side with other tools
 	@$(PYTHON) bootstrap.py uv sync --quiet --frozen --inexact --group bench
 	@for benchmark in archive_ingest append_cost archive_open catalogue_search; do \
 	echo; echo "== $$benchmark"; $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+
+bench-spark: ## Spark: start, overhead, choice of the engine, and what many tasks and zones cost the driver
+	@$(PYTHON) bootstrap.py test
+	@for benchmark in session_start local_overhead engine_choice driver_scaling; do \
+	echo; echo "== $$benchmark"; $(BIN)/python -m benchmarks.spark.$$benchmark || exit 1; done
 
 clean: ## everything that can be made again inside the checkout
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist test-artefacts

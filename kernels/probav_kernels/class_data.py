@@ -1,8 +1,8 @@
 """Spark's classes as Java has them after loading: an archive that a driver maps instead of loading them.
 
 `python -m probav_kernels.class_data` makes it, once for a Java and a Spark, in the Python environment where
-that may be written to, so that all its users have it, else in the user's cache folder. Where there is none, or
-a Java that can't, a session starts as it always did.
+that may be written to, so that all its users have it, else in the user's cache folder. Where there is none, a
+session starts as it always did.
 """
 
 from __future__ import annotations
