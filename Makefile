@@ -1,5 +1,5 @@
-# make run | demo | test | test-clusters | lint | bench | bench-archive | bench-spark | clean; PORT=, SOURCE=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON=
-# change what they say
+# make run | demo | test | test-clusters | test-livy | lint | bench | bench-archive | bench-spark | clean
+# PORT=, SOURCE=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON= change what they do
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -7,7 +7,7 @@ SOURCE ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run demo test test-clusters lint bench bench-archive bench-spark clean
+.PHONY: run demo test test-clusters test-livy lint bench bench-archive bench-spark clean
 
 run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
 	@$(PYTHON) bootstrap.py lab
@@ -26,6 +26,11 @@ test: ## every test: the quick ones two at a time, then those with Spark, a hub 
 test-clusters: ## queries and faults on real clusters, Livy and what else comes from Maven Central; skips what can't be had
 	@$(PYTHON) bootstrap.py test
 	@$(BIN)/pytest -m cluster $(PYTEST_ARGS)
+
+test-livy: ## sparkmagic and engine="livy" with a real Livy; PROBAV_LIVY_SOURCE= or PROBAV_LIVY_HOME= the first time
+	@$(PYTHON) bootstrap.py test
+	@$(PYTHON) bootstrap.py uv sync --quiet --frozen --inexact --group livy
+	@$(BIN)/pytest tests/livy $(PYTEST_ARGS)
 
 lint: ## style and types
 	@$(PYTHON) bootstrap.py test

@@ -44,6 +44,15 @@ def check_java() -> None:
         raise HubError(shown.stderr.strip().splitlines()[-1])
 
 
+def list_livy_kernels() -> None:
+    """List sparkmagic's kernels where $PROBAV_SPARK_LIVY_URL names a server; raise HubError if they can't be."""
+    if os.environ.get("PROBAV_SPARK_LIVY_URL"):
+        command = [sys.executable, "-m", "probav_kernels.livy", "install"]
+        shown = subprocess.run(command, capture_output=True, text=True)
+        if shown.returncode:
+            raise HubError(shown.stderr.strip().splitlines()[-1])
+
+
 def settings(
     *, state: Path, port: int | None, archive: str, notebooks: Path | None, token: str | None = None
 ) -> Settings:
@@ -58,6 +67,7 @@ def settings(
         check_port(port)
     data = writable(data_folder())
     check_java()
+    list_livy_kernels()
     hub_port, proxy_port, free_port = free_ports(3)
     return Settings(
         state=str(writable(state)),

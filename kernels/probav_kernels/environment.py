@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -51,6 +52,15 @@ def configure(settings: Settings | None = None) -> Settings:
     for name in ("ship", "livy_url", "livy_user"):  # for the engine, which reads no file
         if getattr(settings, name):
             environment.setdefault(PREFIX + name.upper(), getattr(settings, name))
+    if settings.livy_url:
+        for name in ("executors", "executor_cores", "executor_memory", "driver_memory"):
+            if getattr(settings, name):
+                environment.setdefault(PREFIX + name.upper(), str(getattr(settings, name)))
+        if settings.conf:
+            words = shlex.join(f"{name}={value}" for name, value in settings.conf.items())
+            environment.setdefault(f"{PREFIX}CONF", words)
+        if settings.archives:
+            environment.setdefault(f"{PREFIX}ARCHIVES", " ".join(settings.archives))
     if settings.is_remote:  # no Java here
         environment["SPARK_REMOTE"] = settings.master
         return settings
