@@ -93,9 +93,8 @@ def of_zones(count: int, size: int) -> dict[str, float]:
     cut = time.perf_counter() - start - covered
     size_packed = sum(len(pack_task(task)) for task in tasks)
     packed = time.perf_counter() - start - covered - cut
-    return {
-        "covered": covered, "cut": cut, "packed": packed, "tasks": len(tasks), "bytes": size_packed, "peak": peak(),
-    }  # fmt: skip
+    found = {"covered": covered, "cut": cut, "packed": packed}
+    return found | {"tasks": len(tasks), "bytes": size_packed, "peak": peak()}
 
 
 def apart(**task: int) -> dict[str, float]:
@@ -108,7 +107,8 @@ def apart(**task: int) -> dict[str, float]:
 
 def main(size: int, most: int) -> None:
     print(
-        "| tasks | packed s | job s | ms a task | bytes a task | driver's peak MB |\n|---|---|---|---|---|---|"
+        "| tasks | packed s | job s | ms a task | bytes a task | driver's peak MB |\n"
+        "|---|---|---|---|---|---|"
     )
     for count in TASKS:
         if count <= most:
@@ -124,8 +124,8 @@ def main(size: int, most: int) -> None:
     for count in ZONES:
         own = apart(zones=count, size=size)
         print(
-            f"| {count:,} | {own['covered']:.2f} | {own['cut']:.2f} | {own['packed']:.2f} | {own['tasks']:.0f} "
-            f"| {own['bytes'] / 1e6:.2f} | {own['peak']:.0f} |",
+            f"| {count:,} | {own['covered']:.2f} | {own['cut']:.2f} | {own['packed']:.2f} "
+            f"| {own['tasks']:.0f} | {own['bytes'] / 1e6:.2f} | {own['peak']:.0f} |",
             flush=True,
         )
 

@@ -50,11 +50,13 @@ def main(size: int) -> None:
         lost, total = lost + seconds[chosen] - seconds[best], total + seconds[best]
         word = chosen if chosen == best else f"**{chosen}**"
         print(
-            f"| {width} | {period} | {kind.get('by', '')} | {seconds['local']:.3f} | {seconds['spark']:.3f} | {word} |",
+            f"| {width} | {period} | {kind.get('by', '')} | {seconds['local']:.3f} | {seconds['spark']:.3f} "
+            f"| {word} |",
             flush=True,
         )
     print(
-        f"\nauto took the faster engine in {right} of {len(grid)}; wrong choices cost {lost / total:.1%} of the time"
+        f"\nauto took the faster engine in {right} of {len(grid)}; wrong choices cost {lost / total:.1%} of "
+        "the time"
     )
 
 

@@ -65,9 +65,9 @@ def main(times: int) -> None:
             shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             found[way].append(json.loads(shown.splitlines()[-1]))
     print(
-        "| Spark | session s | first answer s | Java's CPU s | Java's memory MB | answer, ratio | CPU, ratio |"
+        "| Spark | session s | first answer s | Java's CPU s | Java's memory MB | answer, ratio "
+        "| CPU, ratio |\n|---|---|---|---|---|---|---|"
     )
-    print("|---|---|---|---|---|---|---|")
     medians = {
         way: {step: statistics.median(one[step] for one in runs) for step in STEPS}
         for way, runs in found.items()

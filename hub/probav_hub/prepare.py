@@ -45,7 +45,7 @@ def check_java() -> None:
 
 
 def list_livy_kernels() -> None:
-    """List sparkmagic's kernels where $PROBAV_SPARK_LIVY_URL names a server; raise HubError if they can't be."""
+    """List sparkmagic's kernels where $PROBAV_SPARK_LIVY_URL names a server, or raise HubError."""
     if os.environ.get("PROBAV_SPARK_LIVY_URL"):
         command = [sys.executable, "-m", "probav_kernels.livy", "install"]
         shown = subprocess.run(command, capture_output=True, text=True)
