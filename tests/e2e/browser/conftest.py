@@ -104,10 +104,16 @@ class Lab:
         for index in range(self.code_cells.count()):
             cell = self.code_cells.nth(index)
             if cell.locator(".cm-content").inner_text().strip():
-                self._finished(cell)
+                self.finished(cell)
 
     def run(self, code: str) -> Locator:
         """Type code into a new cell at the end, run it and return the cell when it has finished."""
+        cell = self.start(code)
+        self.finished(cell)
+        return cell
+
+    def start(self, code: str) -> Locator:
+        """Type code into a new cell at the end and run it."""
         self.cells.last.click(position={"x": 5, "y": 5})
         self.page.keyboard.press("Escape")
         count = self.cells.count()
@@ -117,11 +123,10 @@ class Lab:
         cell.locator(".cm-content").click()
         self.page.keyboard.insert_text(code)
         self.page.keyboard.press("Control+Enter")
-        self._finished(cell)
         return cell
 
     @staticmethod
-    def _finished(cell: Locator) -> None:
+    def finished(cell: Locator) -> None:
         expect(cell.locator(".jp-InputPrompt")).to_have_text(
             re.compile(r"^\[\d+\]:"), timeout=CELL_MILLISECONDS
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,11 @@ from probav_extensions import series_table
 pytestmark = pytest.mark.e2e
 
 PRODUCT, MASK = "PROBAV_L3_S10_TOC_333M", "clear & land"
+SLEEP = """import pathlib, time
+def sleep(number):
+    pathlib.Path("sleeping").touch()
+    time.sleep(300)
+spark.sparkContext.parallelize(range(4), 4).map(sleep).count()"""
 CORNERS = ((-90, -60), (80, -75), (60, 70), (-70, 50))  # pixels from the middle of the map, clockwise
 
 
@@ -81,6 +88,28 @@ def test_a_first_session(hub, lab, demo_archive):
     assert lab.complaints == []
     assert lab.outside == []
     assert any(url.startswith("ws://127.0.0.1") for url in lab.requests)
+
+    check_interrupt(hub, lab)
+
+
+def check_interrupt(hub, lab) -> None:
+    """Interrupt a Spark job with the notebook's button: it ends at once, and the session goes on."""
+    home = Path(hub.data, "probav", "hub", "homes", hub.user)
+    lab.run("spark.range(3).count()")
+    cell = lab.start(SLEEP)
+    deadline = time.monotonic() + 120
+    while not (home / "sleeping").exists():
+        assert time.monotonic() < deadline, "the job does not start"
+        lab.page.wait_for_timeout(100)
+    began = time.monotonic()
+    lab.page.locator('[data-command="notebook:interrupt-kernel"], [title*="Interrupt"]').first.click()
+    lab.finished(cell)
+    print(f"interrupted after {time.monotonic() - began:.2f} s")
+    assert time.monotonic() - began < 10  # 2 on a machine that does nothing else
+    expect(cell.get_by_text("KeyboardInterrupt").first).to_be_visible()
+    assert printed(lab, "print(len(spark.sparkContext.statusTracker().getActiveJobsIds()))") == 0
+    assert printed(lab, "print(spark.range(7).count())") == 7
+    lab.keep_picture("interrupted")
 
 
 def check_shape(area) -> None:
