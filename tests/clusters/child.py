@@ -33,27 +33,33 @@ def arrays(result) -> dict[str, np.ndarray]:
     return found
 
 
-def tell(folder: Path, **what) -> None:
-    beside = folder / f".status-{threading.get_ident()}"
-    beside.write_text(json.dumps(what))
-    beside.rename(folder / "status.json")
+class Status:
+    """Tells in status.json how far the query is and what Spark does, whenever that changes."""
 
+    def __init__(self, folder: Path) -> None:
+        self._file, self._lock = folder / "status.json", threading.Lock()
+        self._now = {"driver": os.getpid(), "active": 0, "done": 0, "total": 0, "application": None}
 
-def watch(spark, folder: Path, stop: threading.Event) -> None:
-    """Tell how many tasks of this driver's jobs are running and done, whenever that changes."""
-    context, before = spark.sparkContext, None
-    tracker = context.statusTracker()
-    while not stop.wait(0.05):
-        stages = [found for stage in tracker.getActiveStageIds() if (found := tracker.getStageInfo(stage))]
-        now = {
-            "application": context.applicationId, "driver": os.getpid(),
-            "active": sum(stage.numActiveTasks for stage in stages),
-            "done": sum(stage.numCompletedTasks for stage in stages),
-            "total": sum(stage.numTasks for stage in stages),
-        }  # fmt: skip
-        if now != before:
-            tell(folder, **now)
-        before = now
+    def tell(self, **news) -> None:
+        with self._lock:
+            if self._now.items() >= news.items():
+                return
+            self._now |= news
+            beside = self._file.with_suffix(".new")
+            beside.write_text(json.dumps(self._now))
+            beside.rename(self._file)
+
+    def progress(self, done: int, total: int, read: int) -> None:
+        self.tell(done=done, total=total)
+
+    def watch(self, context, stop: threading.Event) -> None:
+        tracker = context.statusTracker()
+        while not stop.wait(0.05):
+            stages = [
+                found for stage in tracker.getActiveStageIds() if (found := tracker.getStageInfo(stage))
+            ]
+            active = sum(stage.numActiveTasks for stage in stages)
+            self.tell(application=context.applicationId, active=active)
 
 
 def interim() -> None:
@@ -67,9 +73,11 @@ def interim() -> None:
 
     file = tomllib.loads(Path(os.environ["PROBAV_SPARK_CONFIG"]).read_text())
     conf = {
-        "spark.executor.memory": file.get("executor_memory", "512m"), "spark.driver.memory": "600m",
+        "spark.executor.memory": file.get("executor_memory", "512m"),
+        "spark.driver.memory": "600m",
         "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-        "spark.speculation": "true", **file["conf"],
+        "spark.speculation": "true",
+        **file["conf"],
     }
     words = ["--master", file["master"], *(w for k, v in conf.items() for w in ("--conf", f"{k}={v}"))]
     os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])
@@ -78,7 +86,7 @@ def interim() -> None:
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     folder, engine, stop = Path(job["folder"]), job["engine"], threading.Event()
-    watcher = None
+    watcher, status = None, Status(folder)
     if engine == "spark":
         from probav_kernels.environment import configure
 
@@ -88,7 +96,7 @@ def main() -> None:
 
         spark = session()
         if not os.environ.get("SPARK_REMOTE"):
-            watcher = threading.Thread(target=watch, args=(spark, folder, stop))
+            watcher = threading.Thread(target=status.watch, args=(spark.sparkContext, stop))
             watcher.start()
     try:
         archive = probav.open_archive(job["archive"])
@@ -96,7 +104,7 @@ def main() -> None:
             product, call = {**QUERIES, **LONG}[name]
             began = time.monotonic()
             try:
-                result = archive[product].statistics(**call(), engine=engine)
+                result = archive[product].statistics(**call(), engine=engine, progress=status.progress)
             except ProbavError as error:
                 (folder / f"{name}.error").write_text(f"{type(error).__name__}: {error}")
                 continue

@@ -94,7 +94,9 @@ class Processes:
     def python_workers(self, executor: psutil.Process) -> list[psutil.Process]:
         """Return the forked workers of an executor, which run tasks."""
         with suppress(psutil.Error):
-            daemons = [child for child in executor.children() if "pyspark.daemon" in " ".join(child.cmdline())]
+            daemons = [
+                child for child in executor.children() if "pyspark.daemon" in " ".join(child.cmdline())
+            ]
             return [worker for daemon in daemons for worker in daemon.children()]
         return []
 
@@ -118,12 +120,16 @@ class Standalone:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @classmethod
-    def start(cls, folder: Path, processes: Processes, *workers: dict[str, str], **options: str) -> Standalone:
+    def start(
+        cls, folder: Path, processes: Processes, *workers: dict[str, str], **options: str
+    ) -> Standalone:
         """Start a master and a worker for each `workers`: the environment that this one has beside its own."""
         conf = folder / "conf"
         conf.mkdir()
         (conf / "log4j2.properties").write_text(LOG4J)
-        (conf / "spark-defaults.conf").write_text("\n".join(f"{key} {value}" for key, value in options.items()))
+        (conf / "spark-defaults.conf").write_text(
+            "\n".join(f"{key} {value}" for key, value in options.items())
+        )
         environment = spark_environment(
             **processes.environment, SPARK_CONF_DIR=str(conf), SPARK_DAEMON_MEMORY="256m",
             SPARK_DAEMON_JAVA_OPTS=SMALL,
@@ -152,7 +158,10 @@ class Standalone:
         for number, own in enumerate(workers):
             own = dict(own)
             cores, memory = own.pop("cores", "1"), own.pop("memory", "1g")
-            local = {"SPARK_WORKER_DIR": f"{folder}/work-{number}", "SPARK_LOCAL_DIRS": f"{folder}/local-{number}"}
+            local = {
+                "SPARK_WORKER_DIR": f"{folder}/work-{number}",
+                "SPARK_LOCAL_DIRS": f"{folder}/local-{number}",
+            }
             for directory in local.values():
                 Path(directory).mkdir(exist_ok=True)
             made.workers.append(
@@ -264,7 +273,10 @@ def driver(tmp_path_factory, many) -> Callable[..., Driver]:
         }  # fmt: skip
         (folder / "job.json").write_text(json.dumps(job))
         lines = [f"{key} = {json.dumps(value)}" for key, value in configuration.items()]
-        lines += ["[conf]", *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in (spark or {}).items())]
+        lines += [
+            "[conf]",
+            *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in (spark or {}).items()),
+        ]
         (folder / "spark.toml").write_text("\n".join(lines))
         own = spark_environment(**processes.environment, PROBAV_SPARK_CONFIG=str(folder / "spark.toml"))
         own.pop("SPARK_HOME")
@@ -279,29 +291,23 @@ def driver(tmp_path_factory, many) -> Callable[..., Driver]:
 
 
 @pytest.fixture(scope="session")
-def local(driver) -> Callable[[str], dict[str, np.ndarray]]:
-    """Answers of the local engine, each asked for once."""
+def same(driver) -> Callable[..., None]:
+    """Compare a driver's answers with those of the local engine, to the last bit."""
     known: dict[str, dict[str, np.ndarray]] = {}
 
-    def answer(name: str) -> dict[str, np.ndarray]:
-        if name not in known:
-            known[name] = driver([name], Processes()).finish().answer(name)
-        return known[name]
-
-    return answer
-
-
-@pytest.fixture(scope="session")
-def same() -> Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], None]:
-    """Compare two answers to the last bit."""
-
-    def compare(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-        assert list(found) == list(expected)
-        for name, values in expected.items():
-            assert (found[name].dtype, found[name].shape) == (values.dtype, values.shape), name
-            if found[name].tobytes() != values.tobytes():
-                other = np.flatnonzero(found[name].ravel() != values.ravel())
-                pytest.fail(f"{name} differs in {len(other)} of {values.size} numbers, first at {other[:1]}")
+    def compare(asked: Driver, *names: str) -> None:
+        new = [name for name in names if name not in known]
+        if new:
+            local = driver(new, Processes()).finish()
+            known.update({name: local.answer(name) for name in new})
+        for name in names:
+            found, expected = asked.answer(name), known[name]
+            assert list(found) == list(expected), name
+            for part, values in expected.items():
+                assert (found[part].dtype, found[part].shape) == (values.dtype, values.shape), (name, part)
+                if found[part].tobytes() != values.tobytes():
+                    other = np.flatnonzero(found[part].ravel() != values.ravel())
+                    pytest.fail(f"{name}: {part} differs in {len(other)} of {values.size}, first {other[:1]}")
 
     return compare
 

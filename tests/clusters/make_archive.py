@@ -22,7 +22,15 @@ DEKADS = np.array(
 )  # fmt: skip
 TILE, WINDOW, STEP = 3360, 200, 1 / 336
 CORNER = (3 * TILE, 19 * TILE)  # row and column of the first pixel of tile X19Y03
-GRID = {"x0": -180, "y0": 75, "nx": 336, "ny": 336, "width": 36 * TILE, "height": 14 * TILE, "crs": "EPSG:4326"}
+GRID = {
+    "x0": -180,
+    "y0": 75,
+    "nx": 336,
+    "ny": 336,
+    "width": 36 * TILE,
+    "height": 14 * TILE,
+    "crs": "EPSG:4326",
+}
 CLASSES = 10
 
 

@@ -11,14 +11,13 @@ QUERIES = ["polygon", "districts", "point", "parcels", "months", "floats", "deca
 
 
 @pytest.mark.parametrize("master", ["local[2,4]", "local-cluster[2,1,1024]"])
-def test_masters_that_need_no_cluster(driver, processes, local, same, until, master):
+def test_masters_that_need_no_cluster(driver, processes, same, until, master):
     asked = driver(QUERIES, processes, {}, master=master).finish()
-    for name in QUERIES:
-        same(asked.answer(name), local(name))
+    same(asked, *QUERIES)
     until(lambda: not processes.all(), 20, lambda: f"nothing to be left: {processes.all()}")
 
 
-def test_standalone_cluster(driver, processes, standalone, local, same, until):
+def test_standalone_cluster(driver, processes, standalone, same, until):
     cluster = standalone()
     asked = driver(QUERIES, processes, {}, master=cluster.url)
     workers = set()
@@ -29,8 +28,7 @@ def test_standalone_cluster(driver, processes, standalone, local, same, until):
 
     until(used, 300, lambda: asked.output)
     assert workers == {worker.pid for worker in cluster.workers}, "each of the workers had an executor"
-    for name in QUERIES:
-        same(asked.finish().answer(name), local(name))
+    same(asked.finish(), *QUERIES)
     until(lambda: not processes.executors(), 20, "the executors to end")
     assert not cluster.state()["activeapps"]
     assert [found["state"] for found in cluster.state()["completedapps"]] == ["FINISHED"]
