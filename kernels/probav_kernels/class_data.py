@@ -73,7 +73,8 @@ def make() -> Path | None:
         return made
     new = path.with_name(f"{path.name}.{os.getpid()}")
     environment = {name: value for name, value in environment.items() if not name.startswith("PROBAV_SPARK_")}
-    environment.pop("SPARK_REMOTE", None)
+    for name in ("SPARK_REMOTE", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS"):
+        environment.pop(name, None)
     environment[MAKING] = str(new)
     try:
         subprocess.run(

@@ -1,8 +1,9 @@
 """The process environment that makes every Spark session of a kernel the same one.
 
 PySpark reads it when the first session starts, whoever starts it: `spark`, the engine, or the user's own
-`SparkSession.builder.getOrCreate()`. Spark's settings stand in a private folder ($SPARK_CONF_DIR) and not on
-a command line, which every user of the machine may read.
+`SparkSession.builder.getOrCreate()`. Spark's settings stand in a private file, named in $PYSPARK_SUBMIT_ARGS,
+and not on a command line, which every user of the machine may read. An institute's own $SPARK_CONF_DIR stays
+in force beneath them.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from probav_kernels import class_data
+from probav_kernels import class_data, ui
 from probav_kernels.configuration import LOCAL, PREFIX, Settings, load
 from probav_kernels.java import JavaNotFoundError, use
 
 CONFIGURATION = Path(__file__).parent / "conf"
 NAME = "probav-spark-"
-_OWNER, _OUTER = "owner", "outer"  # files of a private folder: whose it is, and which folder it stands for
+_OWNER = "owner"  # the file of a private folder that says whose it is
+# a path where there is nothing: Java's class data holds for one class path only, and this folder begins it
+NO_FOLDER = CONFIGURATION / "none"
 _folder: Path | None = None
 
 
 def configure(settings: Settings | None = None) -> Settings:
-    """Set Java, Spark's configuration folder and the Python of its workers in `os.environ`.
+    """Set Java, Spark's settings and the Python of its workers in `os.environ`.
 
     Without a Java nothing is raised: most notebooks never touch Spark; the session says it when it is used.
 
@@ -88,8 +91,11 @@ def properties(settings: Settings, outer: Path | None = None) -> dict[str, str]:
     found = _read(CONFIGURATION / "spark-defaults.conf")
     if not settings.is_local:
         found |= _read(CONFIGURATION / "cluster.conf")
-    found["spark.driver.extraJavaOptions"] += class_data.options(os.environ)
-    if outer is not None and (outer / "spark-defaults.conf").is_file():
+    found |= ui.settings(os.environ)
+    if outer is None:
+        log = f'-Dlog4j2.configurationFile="{CONFIGURATION / "log4j2.properties"}"'
+        found["spark.driver.extraJavaOptions"] += f" {log}{class_data.options(os.environ)}"
+    elif (outer / "spark-defaults.conf").is_file():
         found |= _read(outer / "spark-defaults.conf")
     if settings.master != LOCAL or "spark.master" not in found:
         found["spark.master"] = settings.master
@@ -120,25 +126,14 @@ def target() -> str:
 
 
 def _private_folder() -> Path:
-    """Return this process's configuration folder, which ends with it."""
+    """Return this process's folder, which ends with it."""
     global _folder
     if _folder is not None and _folder.is_dir() and (_folder / _OWNER).read_text() == str(os.getpid()):
         return _folder
     _remove_abandoned()
-    outer = os.environ.get("SPARK_CONF_DIR", "")
-    if (Path(outer) / _OWNER).is_file():  # inherited from a kernel that started this one
-        outer = (Path(outer) / _OUTER).read_text()
     _folder = Path(tempfile.mkdtemp(prefix=NAME))
     (_folder / "classes").mkdir()
     (_folder / _OWNER).write_text(str(os.getpid()))
-    (_folder / _OUTER).write_text(outer)
-    if outer:
-        for path in Path(outer).iterdir():
-            if path.name != "spark-defaults.conf":
-                (_folder / path.name).symlink_to(path.resolve())
-    if not (_folder / "log4j2.properties").exists():
-        shutil.copy(CONFIGURATION / "log4j2.properties", _folder)
-    os.environ["SPARK_CONF_DIR"] = str(_folder)
     atexit.register(_remove, _folder, os.getpid())
     return _folder
 
@@ -161,13 +156,19 @@ def _remove_abandoned() -> None:
 
 
 def _write(folder: Path, settings: Settings) -> None:
-    outer = (folder / _OUTER).read_text()
-    found = properties(settings, Path(outer) if outer else None)
+    """Write what Spark is to read, and point Spark at it."""
+    environment = os.environ
+    outer = environment.setdefault("SPARK_CONF_DIR", str(NO_FOLDER))
+    found = properties(settings, None if outer == str(NO_FOLDER) else Path(outer))
     # where the Scala interpreter of this kernel puts its classes: executors ask the driver for them
     found.setdefault("spark.repl.class.outputDir", str(folder / "classes"))
-    path = folder / "spark-defaults.conf"
+    path = folder / "spark.conf"
     path.touch(mode=0o600)
     path.write_text("".join(f"{name} {_escaped(value)}\n" for name, value in sorted(found.items())))
+    given = shlex.split(environment.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell"))
+    if given[:1] == ["--properties-file"] and NAME in given[1]:  # ours, or of a kernel that started this one
+        given = given[2:]
+    environment["PYSPARK_SUBMIT_ARGS"] = shlex.join(["--properties-file", str(path), *given])
 
 
 def _escaped(value: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from probav_kernels import ui
 from probav_kernels.configuration import ConfigurationError, load
 from probav_kernels.environment import configure, target
 from probav_kernels.interrupt import cancel_jobs_on_interrupt, name_jobs
@@ -82,11 +83,13 @@ class LazySpark:
         steps.end()
         cancel_jobs_on_interrupt()
         name_jobs()
+        ui.announce(session)
         return session
 
     def stop(self) -> None:
         """Stop the session, if there is one, and end its Java: all memory is given back."""
         session = self._running()
+        ui.withdraw()
         if session is not None:
             session.stop()
         _end_java()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from probav_kernels.ui import address
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -89,7 +91,7 @@ def state_of(session: SparkSession | None, target: str) -> State:
         running=True,
         version=context.version,
         application=context.applicationId,
-        ui=context.uiWebUrl,
+        ui=address(session),
         cores=context.defaultParallelism,
         driver_memory=_resident(context),
         executors=_executors(context),

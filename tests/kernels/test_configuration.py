@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def written(tmp_path, text=FILE) -> Path:
 
 
 def properties() -> dict[str, str]:
-    path = Path(os.environ["SPARK_CONF_DIR"], "spark-defaults.conf")
+    option, name, *_ = shlex.split(os.environ["PYSPARK_SUBMIT_ARGS"])
+    assert option == "--properties-file"
+    path = Path(name)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     return dict(line.split(" ", 1) for line in path.read_text().splitlines())
 
@@ -116,20 +119,31 @@ def test_an_institutes_own_folder_is_kept_beneath_ours(tmp_path, monkeypatch):
     own = tmp_path / "conf"
     own.mkdir()
     (own / "spark-defaults.conf").write_text("# ours\nspark.eventLog.enabled = true\nspark.ui.port\t4141\n")
-    (own / "hive-site.xml").write_text("<x/>")
     monkeypatch.setenv("SPARK_CONF_DIR", str(own))
     environment.configure()
     found = properties()
     assert found["spark.eventLog.enabled"] == "true"
     assert found["spark.ui.port"] == "4141"
-    assert Path(os.environ["SPARK_CONF_DIR"], "hive-site.xml").read_text() == "<x/>"
-    first = os.environ["SPARK_CONF_DIR"]
+    assert os.environ["SPARK_CONF_DIR"] == str(own)
+    assert "SharedArchiveFile" not in found["spark.driver.extraJavaOptions"]  # of another class path
+
+
+def test_a_kernel_started_by_a_kernel_has_settings_of_its_own(monkeypatch):
     environment.configure()
-    assert os.environ["SPARK_CONF_DIR"] == first
+    first = os.environ["PYSPARK_SUBMIT_ARGS"]
+    environment.configure()
+    assert os.environ["PYSPARK_SUBMIT_ARGS"] == first
     monkeypatch.setattr(environment, "_folder", None)  # as a process that inherits the environment has it
     environment.configure()
-    assert os.environ["SPARK_CONF_DIR"] != first
-    assert properties()["spark.eventLog.enabled"] == "true"
+    assert os.environ["PYSPARK_SUBMIT_ARGS"] != first
+    assert os.environ["PYSPARK_SUBMIT_ARGS"].split()[2:] == ["pyspark-shell"]
+
+
+def test_arguments_of_the_users_stay(monkeypatch):
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--name mine pyspark-shell")
+    environment.configure()
+    properties()
+    assert os.environ["PYSPARK_SUBMIT_ARGS"].endswith(" --name mine pyspark-shell")
 
 
 def test_what_a_killed_kernel_left_is_removed(tmp_path, monkeypatch):
@@ -139,7 +153,7 @@ def test_what_a_killed_kernel_left_is_removed(tmp_path, monkeypatch):
     (left / "owner").write_text("4194305")  # no process has such a number
     environment.configure()
     assert not left.exists()
-    assert Path(os.environ["SPARK_CONF_DIR"]).parent == tmp_path
+    assert environment._folder.parent == tmp_path
 
 
 def test_a_java_without_class_data_starts_as_ever(tmp_path, monkeypatch):
