@@ -89,7 +89,9 @@ def properties(settings: Settings, outer: Path | None = None) -> dict[str, str]:
         A configuration folder of the institute's, whose spark-defaults.conf comes before our defaults.
     """
     found = _read(CONFIGURATION / "spark-defaults.conf")
-    if not settings.is_local:
+    if settings.is_local:  # its ports are for nobody else on the machine
+        found["spark.authenticate"] = "true"
+    else:  # whose secret is the institute's to give
         found |= _read(CONFIGURATION / "cluster.conf")
     found |= ui.settings(os.environ)
     if outer is None:

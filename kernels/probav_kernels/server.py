@@ -1,4 +1,4 @@
-"""An extension of the notebook server: Spark's pages of its kernels, to its user alone.
+"""An extension of the notebook server: Spark's pages of its kernels, to its user alone; encrypted messages.
 
 `<prefix>/probav/spark/<process>/...` is what Spark of that kernel shows. The server lets in whom it lets in
 elsewhere; only reading is passed on, and of the request nothing but its path and what it accepts.
@@ -117,6 +117,19 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     os.environ[ui.PREFIX] = server.base_url  # for the kernels, which link to it
+    _encrypt(server)
     application: Any = server.web_app
     route = url_path_join(server.base_url, ui.ROUTE, r"(\d+)(?:/.*)?")
     application.add_handlers(".*$", [(route, SparkPages)])
+
+
+def _encrypt(server: ServerApp) -> None:
+    """Encrypt messages of kernels that can, unless the server is told what to do.
+
+    A file in jupyter_server_config.d can't say it: Jupyter reads the names of extensions there, nothing else.
+    """
+    manager: Any = server.kernel_manager
+    names = [kind.__name__ for kind in type(manager).__mro__]
+    is_configured = any("transport_encryption" in server.config.get(name, {}) for name in names)
+    if manager.has_trait("transport_encryption") and not is_configured:  # older ones have no such setting
+        manager.transport_encryption = "auto"

@@ -74,13 +74,13 @@ def start_kernel(tmp_path, monkeypatch) -> Iterator[Callable[..., Kernel]]:
     started: list[Kernel] = []
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
-    def start(**environment: str | None) -> Kernel:
+    def start(transport_encryption: str = "auto", **environment: str | None) -> Kernel:
         for name, value in environment.items():
             if value is None:
                 monkeypatch.delenv(name, raising=False)
             else:
                 monkeypatch.setenv(name, value)
-        manager = KernelManager(kernel_name="probav-python", transport_encryption="auto")
+        manager = KernelManager(kernel_name="probav-python", transport_encryption=transport_encryption)
         manager.start_kernel(cwd=str(tmp_path))
         client = manager.blocking_client()
         client.start_channels()
@@ -118,8 +118,14 @@ class Server:
         self.clients.append(BlockingKernelClient(connection_file=str(file)))
         self.clients[-1].load_connection_file()
         self.clients[-1].start_channels()
-        self.clients[-1].wait_for_ready(timeout=120)
-        return self.clients[-1]
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                self.clients[-1].wait_for_ready(timeout=10)
+                return self.clients[-1]
+            except RuntimeError:  # a kernel that does not listen yet counts as dead
+                if time.monotonic() > deadline:
+                    raise
 
     def run(self, code: str, timeout: float = 120) -> Cell:
         """Run a cell in the last kernel, which is started if there is none."""
