@@ -31,7 +31,7 @@ def name_jobs() -> None:
     context, remote = _context(), _remote()
     if context is not None and context._jsc is not None:
         try:
-            context.setJobGroup(group, description)
+            context.setJobGroup(group, description, True)  # tasks that run are interrupted, too
         except Exception:  # a session whose Java has ended: the cell finds out, if it uses it
             return
     elif remote is not None:

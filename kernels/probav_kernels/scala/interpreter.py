@@ -1,0 +1,260 @@
+"""The Scala interpreter in the Java of a PySpark session: the same session, context and classes."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_POLL = 0.05  # seconds between two looks at what a cell prints
+_PATIENCE = 2.0  # seconds for code to end that was interrupted
+_START = (
+    "@transient val spark = org.apache.spark.sql.SparkSession.getDefaultSession.get",
+    "@transient val sc = spark.sparkContext\nimport spark.implicits._\nimport spark.sql\n"
+    "import org.apache.spark.sql.functions._",
+    "@transient val probavCell = new ProbavCell",
+    # from inside: results of executors may be of classes that only the interpreter knows
+    "org.apache.spark.SparkEnv.get.serializer.setDefaultClassLoader(probavCell.getClass.getClassLoader)",
+)
+
+
+class ScalaError(RuntimeError):
+    """The interpreter can't do what was asked; says why in one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show IPython's user the sentence alone."""
+        return [str(self)]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a cell.
+
+    Attributes
+    ----------
+    status : {"Success", "Error", "Incomplete"}
+    text : str
+        What the interpreter says: definitions and values, or errors with line numbers.
+    value : str or None
+        Name of the last expression's value, if the cell ended with one.
+    """
+
+    status: str
+    text: str
+    value: str | None = None
+
+
+class Interpreter:
+    """A Scala interpreter of a session.
+
+    Parameters
+    ----------
+    session : SparkSession
+        Classic Spark: its driver's Java is this process's.
+
+    Raises
+    ------
+    ScalaError
+        If the session has no place for the interpreter's classes.
+    """
+
+    def __init__(self, session: SparkSession) -> None:
+        self.session = session
+        context: Any = session.sparkContext
+        self._jvm: Any = context._jvm
+        self._context = context
+        folder = context.getConf().get("spark.repl.class.outputDir")
+        if not folder:
+            raise ScalaError(
+                "This Spark session was started without a place for Scala's classes "
+                "(spark.repl.class.outputDir): restart it with %probav spark restart."
+            )
+        settings = self._jvm.scala.tools.nsc.Settings()
+        arguments = self._jvm.java.util.ArrayList()
+        for word in ("-usejavacp", "-Yrepl-class-based", "-Yrepl-outdir", folder):
+            arguments.append(word)
+        settings.processArguments(self._jvm.PythonUtils.toSeq(arguments).toList(), True)
+        self._said = self._jvm.java.io.StringWriter()
+        writer = self._jvm.java.io.PrintWriter(self._said, True)
+        reporter = self._jvm.scala.tools.nsc.interpreter.shell.ReplReporterImpl(settings, writer)
+        self._main = self._jvm.scala.tools.nsc.interpreter.IMain(settings, reporter)
+        self._main.initializeCompiler()
+        helper = files("probav_kernels.scala").joinpath("cell.scala").read_text(encoding="utf-8")
+        for code in (helper, *_START):
+            status = self._main.interpret(code).toString()
+            said = self._drain()
+            if status != "Success":
+                raise ScalaError(f"The Scala interpreter can't start: {said.strip() or status}")
+        self._cell = self._main.valueOfTerm("probavCell").get()
+        # so that what Python asks of this session, in this thread, finds the cells' classes too
+        self._jvm.java.lang.Thread.currentThread().setContextClassLoader(self._main.classLoader())
+
+    def run(self, code: str, write: Callable[[str], Any]) -> Answer:
+        """Run code; hand over what it prints as it prints it.
+
+        An interrupt cancels the Spark jobs of the code and stops it, then passes on.
+        """
+        from pyspark import InheritableThread
+
+        found: dict[str, Any] = {}
+        if not self._ended():
+            raise ScalaError("Scala is still busy with an interrupted cell; %probav spark restart ends it.")
+        self._drain()
+        with tempfile.NamedTemporaryFile(prefix="probav-scala-") as printed:
+            request = self._context._gateway.new_array(self._jvm.java.lang.Object, 2)
+            request[0], request[1] = code, printed.name
+
+            def work() -> None:
+                try:
+                    found["status"] = self._cell.apply(self._main, request)
+                except BaseException as error:
+                    found["error"] = error
+
+            thread = InheritableThread(target=work)
+            thread.daemon = True
+            thread.start()
+            reader = _Reader(printed.name, write)
+            try:
+                while thread.is_alive():
+                    thread.join(_POLL)
+                    reader.read()
+            except KeyboardInterrupt:
+                self._stop()
+                reader.read()
+                self._drain()
+                raise
+            reader.read()
+        text = self._drain()
+        if "error" in found:
+            raise ScalaError(f"The Java of this session has ended: {_first(found['error'])}. "
+                             "%probav spark restart starts another.") from None  # fmt: skip
+        return Answer(found["status"], text, self._last_value(text) if found["status"] == "Success" else None)
+
+    def quiet(self, code: str) -> None:
+        """Run code that prints nothing worth showing; raise ScalaError if it fails."""
+        status = self._main.interpret(code).toString()
+        said = self._drain()
+        if status != "Success":
+            raise ScalaError(said.strip() or status)
+
+    def bind(self, name: str, kind: str, value: Any) -> None:
+        """Name an object of the Java side in Scala.
+
+        Parameters
+        ----------
+        name : str
+        kind : str
+            Its type, as Scala writes it.
+        value
+        """
+        nothing = self._jvm.PythonUtils.toSeq(self._jvm.java.util.ArrayList()).toList()
+        status = self._main.bind(name, kind, value, nothing).toString()
+        self._drain()
+        if status != "Success":
+            raise ScalaError(f"{name} can't be a {kind} in Scala.")
+
+    def carried(self, name: str) -> tuple[str, Any]:
+        """Return a value's kind and what carries it to Python, as cell.scala has them."""
+        found = self._main.valueOfTerm(name)
+        if found.isEmpty():
+            raise ScalaError(f"There is no value {name!r} in Scala.")
+        kind, carrier = self._cell.out(found.get())
+        return str(kind), carrier
+
+    def add(self, jars: list[str]) -> None:
+        """Put jars onto the class path of driver and executors."""
+        urls = self._jvm.java.util.ArrayList()
+        for jar in jars:
+            urls.append(self._jvm.java.io.File(jar).toURI().toURL())
+            self._context._jsc.addJar(jar)
+        self._main.addUrlsToClassPath(self._jvm.PythonUtils.toSeq(urls).toList())
+        self._drain()
+
+    def is_complete(self, code: str) -> str:
+        """Return "complete", "incomplete" or "invalid"."""
+        parsed = self._main.parse().apply(code).toString()
+        self._drain()
+        if parsed.startswith("Incomplete"):
+            return "incomplete"
+        return "invalid" if parsed.startswith("Error") else "complete"
+
+    def complete(self, code: str, cursor: int) -> tuple[int, list[str]]:
+        """Return where the word at the cursor begins and what it may become."""
+        compiled = self._main.presentationCompile(cursor, code)
+        self._drain()
+        if compiled.isLeft():
+            return cursor, []
+        result = compiled.toOption().get()
+        try:
+            start, candidates = (found := result.completionCandidates(0))._1(), found._2()
+            names = [candidates.apply(index).name() for index in range(candidates.size())]
+        finally:
+            result.cleanup()
+        return int(start), list(dict.fromkeys(names))
+
+    def type_of(self, expression: str) -> str | None:
+        """Return the type of an expression, None if it has none."""
+        shown = str(self._main.typeOfExpression(expression, True).toString())
+        self._drain()
+        return None if shown == "<notype>" else shown
+
+    def _stop(self) -> None:
+        group = self._context.getLocalProperty("spark.jobGroup.id")
+        cancel = self._context.cancelAllJobs if group is None else lambda: self._context.cancelJobGroup(group)
+        threading.Thread(target=cancel).start()
+        self._cell.interrupt()
+        if not self._ended() and (self._cell.kill() or not self._ended()):
+            raise ScalaError(
+                "The Scala code goes on: it listens to no interrupt, and this Java can't stop it. "
+                "%probav spark restart ends it."
+            )
+
+    def _ended(self) -> bool:
+        """Wait a little for the cell that runs in Java; Python's own call of it may have ended before."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._cell.busy():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
+        return True
+
+    def _last_value(self, said: str) -> str | None:
+        name = str(self._main.mostRecentVar())
+        lines = [line for line in said.splitlines() if line.startswith(("val ", "var ", "lazy val "))]
+        return name if name.startswith("res") and lines and f" {name}:" in lines[-1] else None
+
+    def _drain(self) -> str:
+        text = str(self._said.toString())
+        self._said.getBuffer().setLength(0)
+        return text
+
+
+class _Reader:
+    """Hands over what is new in a growing file of UTF-8."""
+
+    def __init__(self, path: str, write: Callable[[str], Any]) -> None:
+        import codecs
+
+        self._path, self._write, self._at = Path(path), write, 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def read(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            data = file.read()
+        self._at += len(data)
+        text = self._decoder.decode(data)
+        if text:
+            self._write(text)
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
