@@ -14,9 +14,6 @@ class TestProtocol(jupyter_kernel_test.KernelTests):
     file_extension = ".scala"
     code_hello_world = 'println("hello, world")'
     completion_samples = [{"text": "List(1).mkS", "matches": {"mkString"}}]  # noqa: RUF012  (the base class's)
-    complete_code_samples = ["1", "def f(x: Int) = {\n  x * 2\n}"]  # noqa: RUF012
-    incomplete_code_samples = ["def f(x: Int) = {", 'val s = """a']  # noqa: RUF012
-    invalid_code_samples = ["val = 7q"]  # noqa: RUF012
     code_generate_error = 'throw new RuntimeException("no")'
     code_display_data = [  # noqa: RUF012
         {"code": "spark.range(2)", "mime": "text/html"},

@@ -178,14 +178,6 @@ class Interpreter:
         self._main.addUrlsToClassPath(self._jvm.PythonUtils.toSeq(urls).toList())
         self._drain()
 
-    def is_complete(self, code: str) -> str:
-        """Return "complete", "incomplete" or "invalid"."""
-        parsed = self._main.parse().apply(code).toString()
-        self._drain()
-        if parsed.startswith("Incomplete"):
-            return "incomplete"
-        return "invalid" if parsed.startswith("Error") else "complete"
-
     def complete(self, code: str, cursor: int) -> tuple[int, list[str]]:
         """Return where the word at the cursor begins and what it may become."""
         compiled = self._main.presentationCompile(cursor, code)

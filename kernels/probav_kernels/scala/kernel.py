@@ -12,7 +12,6 @@ from typing import Any
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 
-from probav_kernels.scala.interpreter import ScalaError
 from probav_kernels.scala.magic import interpreter
 
 _WORD = re.compile(r"[\w.]+$")
@@ -68,15 +67,11 @@ class ScalaKernel(IPythonKernel):
         return {"status": "ok", "found": bool(data), "data": data, "metadata": {}}
 
     async def do_is_complete(self, code: str) -> dict[str, str]:
-        """Tell whether a cell is complete Scala."""
+        """Tell whether a magic is complete; of Scala nothing is known."""
         if _is_magic(code):
             base: Any = super()
             return dict(await base.do_is_complete(code))
-        try:
-            status = interpreter().is_complete(code)
-        except ScalaError:
-            return {"status": "unknown"}
-        return {"status": status, **({"indent": "  "} if status == "incomplete" else {})}
+        return {"status": "unknown"}  # the interpreter's own parser waits for more of an open text
 
 
 def _is_magic(code: str) -> bool:
