@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +178,16 @@ def test_a_new_session_has_a_new_interpreter(kernel):
     kernel.run("%probav spark restart --set spark.sql.shuffle.partitions=2")
     assert "not found: value before" in kernel.run("%%scala\nbefore").error
     assert plain(scala(kernel, 'spark.conf.get("spark.sql.shuffle.partitions")')) == "String = 2"
+
+
+def test_the_page_runs_as_it_stands(kernel):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scala.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", page, re.MULTILINE)
+    cells = [re.sub("^    ", "", block, flags=re.MULTILINE).strip() for block in blocks]
+    assert len(cells) >= 4
+    for cell in cells:
+        if "--packages" in cell:  # tests/kernels/test_scala_packages.py
+            continue
+        parts = cell.split("\n\n") if cell.startswith("%%scala -o") else [cell]
+        for part in parts:
+            assert not kernel.run(part).error, part

@@ -79,7 +79,8 @@ class Interpreter:
             )
         settings = self._jvm.scala.tools.nsc.Settings()
         arguments = self._jvm.java.util.ArrayList()
-        for word in ("-usejavacp", "-Yrepl-class-based", "-Yrepl-outdir", folder):
+        quiet = "-Wconf:cat=deprecation:s"  # their number alone would be told, not what they are
+        for word in ("-usejavacp", "-Yrepl-class-based", "-Yrepl-outdir", folder, quiet):
             arguments.append(word)
         settings.processArguments(self._jvm.PythonUtils.toSeq(arguments).toList(), True)
         self._said = self._jvm.java.io.StringWriter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from probav_kernels.scala.interpreter import Interpreter, ScalaError
@@ -47,10 +48,15 @@ def add_packages(interpreter: Interpreter, coordinates: list[str]) -> list[str]:
             ",".join(coordinates), settings, option.apply(None), True, none, False, stream
         )
     except Exception as error:
-        lines = [line for line in str(error).splitlines() if "unresolved" in line or "not found" in line]
-        raise ScalaError(
-            f"{', '.join(coordinates)} can't be had: {(lines or [str(error).splitlines()[0]])[0].strip()}"
-        ) from error
+        raise ScalaError(f"{', '.join(coordinates)} can't be had: {_reason(str(error))}") from error
     jars = [str(found.apply(index)) for index in range(found.size())]
     interpreter.add(jars)
     return jars
+
+
+def _reason(text: str) -> str:
+    """Return what the resolver says of the first library that is missing, or the first line of an error."""
+    missing = re.search(r"unresolved dependency: ([^\]\n]*)", text)
+    if missing:
+        return f"{missing[1].strip()}."
+    return f"{text.strip().splitlines()[0] if text.strip() else 'no reason is given'}."
