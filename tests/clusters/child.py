@@ -1,8 +1,8 @@
 """A driver of its own: `python child.py JOB.json` asks an archive and keeps the answers' bytes.
 
 JOB.json holds archive, folder, engine and queries (names), and optionally `hold`: a file for whose
-appearance the session waits, idle, before it ends. In the folder are then NAME.npz, or NAME.error with an error
-that probav raised on purpose, and `status.json`, which tells all the while what Spark is doing.
+appearance the session waits, idle, before it ends. In the folder are then NAME.npz, or NAME.error with an
+error that probav raised on purpose, and `status.json`, which tells all the while what Spark is doing.
 """
 
 from __future__ import annotations
@@ -49,38 +49,16 @@ class Status:
             beside.write_text(json.dumps(self._now))
             beside.rename(self._file)
 
-    def progress(self, done: int, total: int, read: int) -> None:
-        self.tell(done=done, total=total)
-
     def watch(self, context, stop: threading.Event) -> None:
         tracker = context.statusTracker()
         while not stop.wait(0.05):
             stages = [
                 found for stage in tracker.getActiveStageIds() if (found := tracker.getStageInfo(stage))
             ]
-            active = sum(stage.numActiveTasks for stage in stages)
-            self.tell(application=context.applicationId, active=active)
-
-
-def interim() -> None:
-    """Do what configure() does, until it reads the configuration file."""
-    from importlib.util import find_spec
-
-    if find_spec("probav_kernels.configuration") or os.environ.get("SPARK_REMOTE"):
-        return
-    import shlex
-    import tomllib
-
-    file = tomllib.loads(Path(os.environ["PROBAV_SPARK_CONFIG"]).read_text())
-    conf = {
-        "spark.executor.memory": file.get("executor_memory", "512m"),
-        "spark.driver.memory": "600m",
-        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-        "spark.speculation": "true",
-        **file["conf"],
-    }
-    words = ["--master", file["master"], *(w for k, v in conf.items() for w in ("--conf", f"{k}={v}"))]
-    os.environ["PYSPARK_SUBMIT_ARGS"] = shlex.join([*words, "pyspark-shell"])
+            if stages:
+                main = max(stages, key=lambda stage: stage.numTasks)
+                self.tell(active=main.numActiveTasks, done=main.numCompletedTasks, total=main.numTasks)
+            self.tell(application=context.applicationId)
 
 
 def main() -> None:
@@ -90,7 +68,6 @@ def main() -> None:
     if engine == "spark":
         from probav_kernels.environment import configure
 
-        interim()
         configure()
         from probav.execution.spark import session
 
@@ -104,7 +81,7 @@ def main() -> None:
             product, call = {**QUERIES, **LONG}[name]
             began = time.monotonic()
             try:
-                result = archive[product].statistics(**call(), engine=engine, progress=status.progress)
+                result = archive[product].statistics(**call(), engine=engine)
             except ProbavError as error:
                 (folder / f"{name}.error").write_text(f"{type(error).__name__}: {error}")
                 continue

@@ -36,10 +36,6 @@ appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
 
 
-def pytest_configure(config) -> None:
-    config.addinivalue_line("markers", "cluster: starts clusters of processes (make test-clusters)")
-
-
 def wait_for(condition: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
     """Return what the condition returns once it is true; fail when it isn't in time."""
     deadline = time.monotonic() + seconds
@@ -50,7 +46,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str | Callable[
     return found
 
 
-def spark_environment(**more: str) -> dict[str, str]:
+def environment_of_spark(**more: str) -> dict[str, str]:
     """Return the environment of Spark's own programs: nothing of the tests' Spark, a Java, loopback only."""
     from probav_kernels.java import JavaNotFoundError, use
 
@@ -123,14 +119,14 @@ class Standalone:
     def start(
         cls, folder: Path, processes: Processes, *workers: dict[str, str], **options: str
     ) -> Standalone:
-        """Start a master and a worker for each `workers`: the environment that this one has beside its own."""
+        """Start a master and a worker for each `workers`: what its environment has beside its own."""
         conf = folder / "conf"
         conf.mkdir()
         (conf / "log4j2.properties").write_text(LOG4J)
         (conf / "spark-defaults.conf").write_text(
             "\n".join(f"{key} {value}" for key, value in options.items())
         )
-        environment = spark_environment(
+        environment = environment_of_spark(
             **processes.environment, SPARK_CONF_DIR=str(conf), SPARK_DAEMON_MEMORY="256m",
             SPARK_DAEMON_JAVA_OPTS=SMALL,
         )  # fmt: skip
@@ -214,10 +210,6 @@ class Driver:
 
         return wait_for(holds, seconds, lambda: f"{self.status} to be otherwise; {self.output}")
 
-    def in_mid_job(self) -> dict[str, Any]:
-        """Wait until some of its job is done, some running and most to do."""
-        return self.wait_until(lambda now: now["active"] and 0 < now["done"] < now["total"] // 2)
-
     def finish(self, seconds: float = 300) -> Driver:
         """Wait for its end; an error that is not probav's own is a failure."""
         try:
@@ -272,13 +264,14 @@ def driver(tmp_path_factory, many) -> Callable[..., Driver]:
             "engine": "local" if spark is None else "spark", **({"hold": str(hold)} if hold else {}),
         }  # fmt: skip
         (folder / "job.json").write_text(json.dumps(job))
-        lines = [f"{key} = {json.dumps(value)}" for key, value in configuration.items()]
+        small = {"executor_memory": "512m", "driver_memory": "600m"}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in (small | configuration).items()]
         lines += [
             "[conf]",
             *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in (spark or {}).items()),
         ]
         (folder / "spark.toml").write_text("\n".join(lines))
-        own = spark_environment(**processes.environment, PROBAV_SPARK_CONFIG=str(folder / "spark.toml"))
+        own = environment_of_spark(**processes.environment, PROBAV_SPARK_CONFIG=str(folder / "spark.toml"))
         own.pop("SPARK_HOME")
         with (folder / "output").open("wb") as output:
             process = subprocess.Popen(
@@ -331,3 +324,8 @@ def standalone(tmp_path, processes) -> Iterator[Callable[..., Standalone]]:
 @pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     return wait_for
+
+
+@pytest.fixture(scope="session")
+def spark_environment() -> Callable[..., dict[str, str]]:
+    return environment_of_spark

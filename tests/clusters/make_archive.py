@@ -7,7 +7,6 @@ Ten years of dekads, in a window around the corner where four tiles of ten degre
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -16,10 +15,8 @@ from pyproj import CRS
 from probav.external import store_dataset
 from probav.products.custom import from_dict
 
-DEKADS = np.array(
-    [f"{year}-{month:02d}-{day:02d}" for year in range(2011, 2021) for month in range(1, 13) for day in (1, 11, 21)],
-    "datetime64[ns]",
-)  # fmt: skip
+_MONTHS = np.arange("2011-01", "2021-01", dtype="datetime64[M]").astype("datetime64[D]")
+DEKADS = (_MONTHS[:, None] + np.array([0, 10, 20])).ravel().astype("datetime64[ns]")
 TILE, WINDOW, STEP = 3360, 200, 1 / 336
 CORNER = (3 * TILE, 19 * TILE)  # row and column of the first pixel of tile X19Y03
 GRID = {
@@ -46,7 +43,8 @@ SERIES = definition(
     {
         "NDVI": {"dtype": "uint8", "scale": 0.004, "offset": -0.08, "nodata": 255},
         "QUALITY": {
-            "dtype": "uint8", "kind": "categorical", "flags": {0: "clear", 1: "cloud", 2: "shadow", 3: "snow"},
+            "dtype": "uint8", "kind": "categorical",
+            "flags": {0: "clear", 1: "cloud", 2: "shadow", 3: "snow"},
         },
     },
     cadence="dekad",
