@@ -50,7 +50,7 @@ def environment_of_spark(**more: str) -> dict[str, str]:
     """Return the environment of Spark's own programs: nothing of the tests' Spark, a Java, loopback only."""
     from probav_kernels.java import JavaNotFoundError, use
 
-    own = ("SPARK_", "PYSPARK_", "PROBAV_", "PYTHONPATH", "HADOOP_", "YARN_")
+    own = ("SPARK_", "PYSPARK_", "PROBAV_", "HADOOP_", "YARN_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:

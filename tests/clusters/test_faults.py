@@ -131,7 +131,13 @@ def test_a_chunk_that_cannot_be_read_is_named(driver, processes, standalone, man
     cluster = standalone()
     both = [
         driver(["decade"], processes, None, archive=copy),
-        driver(["decade"], processes, {}, master=cluster.url, archive=copy),
+        driver(
+            ["decade"],
+            processes,
+            {"spark.scheduler.excludeOnFailure.unschedulableTaskSetTimeout": "5s"},
+            master=cluster.url,
+            archive=copy,
+        ),
     ]
     local, remote = (asked.finish().error("decade") for asked in both)
     assert "SERIES" in local
