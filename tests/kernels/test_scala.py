@@ -156,8 +156,10 @@ def test_output_comes_as_it_is_printed(kernel):
     [
         'println("running"); sc.parallelize(1 to 4, 4).map { i => Thread.sleep(300000); i }.count',
         'println("running"); Thread.sleep(300000)',
+        'println("running"); var k = 0L; while (true) { k += 1 }',
+        'println("running"); while (true) println("and on")',
     ],
-    ids=["a Spark job", "Scala alone"],
+    ids=["a Spark job", "Scala that waits", "Scala that computes", "Scala that prints"],
 )
 def test_an_interrupt_stops_the_cell_and_the_session_goes_on(kernel, code):
     request = kernel.client.execute(f"%%scala\n{code}")
@@ -165,12 +167,36 @@ def test_an_interrupt_stops_the_cell_and_the_session_goes_on(kernel, code):
         message = kernel.client.get_iopub_msg(timeout=60)
         if message["msg_type"] == "stream" and "running" in message["content"]["text"]:
             break
+    began = time.monotonic()
     kernel.manager.interrupt_kernel()
     reply = kernel.client.get_shell_msg(timeout=30)
     while reply["parent_header"].get("msg_id") != request:
         reply = kernel.client.get_shell_msg(timeout=30)
     assert reply["content"]["status"] == "error"
+    assert time.monotonic() - began < 4  # 2 on a quiet machine
     assert plain(scala(kernel, "sc.parallelize(1 to 3).count()")) == "Long = 3"
+
+
+def test_after_an_interrupt_python_still_knows_the_cells_classes(kernel):
+    scala(kernel, "case class Known(x: Int)")
+    scala(kernel, 'Seq(Known(1)).toDS().map(k => k.copy(x = 2)).createOrReplaceTempView("known")')
+    kernel.run("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT); time.sleep(5)")
+    assert kernel.run("print(spark.table('known').toPandas()['x'].tolist())").text == "[2]\n"
+
+
+def test_a_failed_job_is_told_in_few_lines(kernel):
+    error = kernel.run("%%scala\nval by = 0\nsc.parallelize(1 to 2).map(i => i / by).collect()").error
+    told = [
+        line for line in error.splitlines() if not line.startswith(("Spark ERROR", "java.lang", "\tat $line"))
+    ]
+    assert "Caused by: java.lang.ArithmeticException: / by zero" in error
+    assert "<console>:2" in error
+    assert len(told) < 20, error
+
+
+def test_too_little_memory_is_an_error_and_no_end(kernel):
+    assert "OutOfMemoryError" in kernel.run("%%scala\nArray.fill(1 << 29)(1L)").error
+    assert plain(scala(kernel, "1 + 1")) == "Int = 2"
 
 
 def test_a_new_session_has_a_new_interpreter(kernel):
@@ -191,3 +217,12 @@ def test_the_page_runs_as_it_stands(kernel):
         parts = cell.split("\n\n") if cell.startswith("%%scala -o") else [cell]
         for part in parts:
             assert not kernel.run(part).error, part
+
+
+def test_the_end_of_java_is_one_line(kernel):
+    """Comes last: it ends the session of all the others."""
+    for code in ("sys.exit(3)", "1"):
+        error = kernel.run(f"%%scala\n{code}").error
+        assert error.startswith("The Java of this Spark session has ended")
+        assert "\n" not in error
+    assert kernel.run("print(1)").text == "1\n"

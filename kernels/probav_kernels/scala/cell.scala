@@ -27,11 +27,22 @@ class ProbavCell extends java.util.function.BiFunction[AnyRef, AnyRef, AnyRef] {
 
   def interrupt(): Boolean = { val thread = running; if (thread != null) thread.interrupt(); thread != null }
 
-  // for code that listens to nothing; newer Java refuses
+  // for code that listens to nothing: its thread ends; newer Java refuses, and a compiler at work is left alone
   def kill(): String = {
     val thread = running
-    try { if (thread != null) classOf[Thread].getMethod("stop").invoke(thread); "" }
-    catch { case error: Throwable => error.toString }
+    try {
+      if (thread != null && thread.getStackTrace.exists(_.getClassName.startsWith("$line")))
+        classOf[Thread].getMethod("stop").invoke(thread)
+      ""
+    } catch { case error: Throwable => error.toString }
+  }
+
+  // what Python asks of the session finds the cells' classes: Py4J's threads, and those that they will start
+  def adopt(interpreter: AnyRef): Unit = {
+    import scala.jdk.CollectionConverters._
+    val loader = interpreter.asInstanceOf[scala.tools.nsc.interpreter.IMain].classLoader
+    for ((thread, stack) <- Thread.getAllStackTraces.asScala if stack.exists(_.getClassName.startsWith("py4j.")))
+      thread.setContextClassLoader(loader)
   }
 
   // what a value is to Python: a kind, and what carries it

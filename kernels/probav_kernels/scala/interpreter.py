@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from probav_kernels.scala.output import Pipe, shortened
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _POLL = 0.05  # seconds between two looks at what a cell prints
-_PATIENCE = 2.0  # seconds for code to end that was interrupted
+_PATIENCE = 1.0  # seconds for code to end that was interrupted; then its thread is stopped
+_LAST_PATIENCE = 5.0  # seconds for that: a compiler is let finish first
 _START = (
     "@transient val spark = org.apache.spark.sql.SparkSession.getDefaultSession.get",
     "@transient val sc = spark.sparkContext\nimport spark.implicits._\nimport spark.sql\n"
@@ -95,8 +97,7 @@ class Interpreter:
             if status != "Success":
                 raise ScalaError(f"The Scala interpreter can't start: {said.strip() or status}")
         self._cell = self._main.valueOfTerm("probavCell").get()
-        # so that what Python asks of this session, in this thread, finds the cells' classes too
-        self._jvm.java.lang.Thread.currentThread().setContextClassLoader(self._main.classLoader())
+        self._cell.adopt(self._main)
 
     def run(self, code: str, write: Callable[[str], Any]) -> Answer:
         """Run code; hand over what it prints as it prints it.
@@ -109,9 +110,9 @@ class Interpreter:
         if not self._ended():
             raise ScalaError("Scala is still busy with an interrupted cell; %probav spark restart ends it.")
         self._drain()
-        with tempfile.NamedTemporaryFile(prefix="probav-scala-") as printed:
+        with Pipe(write) as printed:
             request = self._context._gateway.new_array(self._jvm.java.lang.Object, 2)
-            request[0], request[1] = code, printed.name
+            request[0], request[1] = code, printed.path
 
             def work() -> None:
                 try:
@@ -122,22 +123,25 @@ class Interpreter:
             thread = InheritableThread(target=work)
             thread.daemon = True
             thread.start()
-            reader = _Reader(printed.name, write)
             try:
                 while thread.is_alive():
                     thread.join(_POLL)
-                    reader.read()
+                    printed.read()
             except KeyboardInterrupt:
-                self._stop()
-                reader.read()
+                printed.is_heard = False  # and yet read: who prints waits for a reader
+                self._stop(printed)
                 self._drain()
                 raise
-            reader.read()
+            printed.read()
         text = self._drain()
         if "error" in found:
-            raise ScalaError(f"The Java of this session has ended: {_first(found['error'])}. "
-                             "%probav spark restart starts another.") from None  # fmt: skip
-        return Answer(found["status"], text, self._last_value(text) if found["status"] == "Success" else None)
+            raise found["error"]
+        succeeded = found["status"] == "Success"
+        return Answer(
+            found["status"],
+            text if succeeded else shortened(text),
+            self._last_value(text) if succeeded else None,
+        )
 
     def quiet(self, code: str) -> None:
         """Run code that prints nothing worth showing; raise ScalaError if it fails."""
@@ -193,30 +197,58 @@ class Interpreter:
             result.cleanup()
         return int(start), list(dict.fromkeys(names))
 
+    def completeness(self, code: str) -> str:
+        """Return complete, incomplete or invalid: what the parser makes of code."""
+        parsed = self._main.parse(code)
+        self._drain()
+        if parsed.isRight():
+            return "complete"
+        return "incomplete" if "Incomplete" in str(parsed.toString()) else "invalid"
+
     def type_of(self, expression: str) -> str | None:
         """Return the type of an expression, None if it has none."""
         shown = str(self._main.typeOfExpression(expression, True).toString())
         self._drain()
         return None if shown == "<notype>" else shown
 
-    def _stop(self) -> None:
+    def has_ended(self) -> bool:
+        """Tell whether the Java of the session is gone, waiting a little for one that is about to go."""
+        process = getattr(self._context._gateway, "proc", None)
+        if process is None:
+            return False
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _stop(self, printed: Pipe) -> None:
         group = self._context.getLocalProperty("spark.jobGroup.id")
         cancel = self._context.cancelAllJobs if group is None else lambda: self._context.cancelJobGroup(group)
         threading.Thread(target=cancel).start()
         self._cell.interrupt()
-        if not self._ended() and (self._cell.kill() or not self._ended()):
-            raise ScalaError(
-                "The Scala code goes on: it listens to no interrupt, and this Java can't stop it. "
-                "%probav spark restart ends it."
-            )
+        if self._ended(printed):
+            return
+        refused = ""
+        deadline = time.monotonic() + _LAST_PATIENCE
+        while not refused and time.monotonic() < deadline:
+            refused = str(self._cell.kill())
+            if self._ended(printed, 4 * _POLL):
+                return
+        raise ScalaError(
+            "The Scala code goes on: it listens to no interrupt, and this Java can't stop it. "
+            "%probav spark restart ends it."
+        )
 
-    def _ended(self) -> bool:
+    def _ended(self, printed: Pipe | None = None, seconds: float = _PATIENCE) -> bool:
         """Wait a little for the cell that runs in Java; Python's own call of it may have ended before."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + seconds
         while self._cell.busy():
             if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL)
+            if printed is not None:
+                printed.read()
         return True
 
     def _last_value(self, said: str) -> str | None:
@@ -228,26 +260,3 @@ class Interpreter:
         text = str(self._said.toString())
         self._said.getBuffer().setLength(0)
         return text
-
-
-class _Reader:
-    """Hands over what is new in a growing file of UTF-8."""
-
-    def __init__(self, path: str, write: Callable[[str], Any]) -> None:
-        import codecs
-
-        self._path, self._write, self._at = Path(path), write, 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def read(self) -> None:
-        with self._path.open("rb") as file:
-            file.seek(self._at)
-            data = file.read()
-        self._at += len(data)
-        text = self._decoder.decode(data)
-        if text:
-            self._write(text)
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

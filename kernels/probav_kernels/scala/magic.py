@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 from IPython.display import display
+from py4j.protocol import Py4JError
 
 from probav_kernels.scala.display import data_of
 from probav_kernels.scala.exchange import to_python, to_scala
@@ -58,6 +59,13 @@ def interpreter(spark: Any = None) -> Interpreter:
     return _interpreter
 
 
+def running() -> Interpreter | None:
+    """Return the interpreter if it is started and its session goes on; nothing is started."""
+    if _interpreter is None or _interpreter.session.sparkContext._jsc is None:
+        return None
+    return _interpreter
+
+
 def run(shell: Any, line: str, cell: str | None) -> None:
     """Run a line or a cell.
 
@@ -92,6 +100,13 @@ def run(shell: Any, line: str, cell: str | None) -> None:
             shell.user_ns[name] = to_python(scala, name)
     except KeyboardInterrupt:  # an error all the same, so that the cells that wait behind this one don't run
         raise UsageError("Interrupted.") from None
+    except (Py4JError, ConnectionError):
+        if _interpreter is None or not _interpreter.has_ended():
+            raise
+        raise ScalaError(
+            "The Java of this Spark session has ended (by System.exit, or it ran out of memory). "
+            "%probav spark restart starts another."
+        ) from None
 
 
 def _run(scala: Interpreter, code: str) -> None:
