@@ -98,6 +98,8 @@ class Interpreter:
                 raise ScalaError(f"The Scala interpreter can't start: {said.strip() or status}")
         self._cell = self._main.valueOfTerm("probavCell").get()
         self._cell.adopt(self._main)
+        jars = (context.getConf().get("spark.jars") or "").split(",")  # those that the session began with
+        self._add_to_class_path([jar.removeprefix("file:") for jar in jars if _is_here(jar)])
 
     def run(self, code: str, write: Callable[[str], Any]) -> Answer:
         """Run code; hand over what it prints as it prints it.
@@ -176,10 +178,14 @@ class Interpreter:
 
     def add(self, jars: list[str]) -> None:
         """Put jars onto the class path of driver and executors."""
+        for jar in jars:
+            self._context._jsc.addJar(jar)
+        self._add_to_class_path(jars)
+
+    def _add_to_class_path(self, jars: list[str]) -> None:
         urls = self._jvm.java.util.ArrayList()
         for jar in jars:
             urls.append(self._jvm.java.io.File(jar).toURI().toURL())
-            self._context._jsc.addJar(jar)
         self._main.addUrlsToClassPath(self._jvm.PythonUtils.toSeq(urls).toList())
         self._drain()
 
@@ -260,3 +266,7 @@ class Interpreter:
         text = str(self._said.toString())
         self._said.getBuffer().setLength(0)
         return text
+
+
+def _is_here(jar: str) -> bool:
+    return jar.startswith(("/", "file:/"))
