@@ -13,17 +13,14 @@ import json
 import os
 from collections.abc import Callable
 
-import numpy as np
-
 from probav.accumulate import Accumulator
 from probav.archive import Progress
 from probav.errors import EngineError
 from probav.execution import counting, executor, spark
 from probav.execution import livy_remote as remote
 from probav.execution.livy_client import Server, Session, StatementError
-from probav.execution.packing import pack_task, unpack_counts
+from probav.execution.packing import pack_task
 from probav.query import Task
-from probav.reducing import Reduced
 
 PIECE = 4_000_000  # characters of one statement, or of its output
 TASKS_PER_CORE = 4  # partitions of a job
@@ -43,7 +40,7 @@ def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | No
         If no server is configured, it or its session fails, or a task does.
     """
     session, cores = _session(Server.configured())
-    shared = counting.Job(tasks[0].query, accumulator.zones).pack()
+    shared = counting.Job.of(tasks[0].query, accumulator.zones).pack()
     size = max(MIN_TASKS, ROUNDS * cores)
     read = 0
     for first in range(0, len(tasks), size):
@@ -59,17 +56,8 @@ def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | No
             answers = _run(session, text, shared, parts, partly)
         except StatementError as error:
             raise EngineError(_one_line(error)) from None
-        for number, key, packed in answers:
-            data = base64.b64decode(packed)
-            if key == counting.DONE:
-                accumulator.finish(tasks[number].zones)
-                read += int.from_bytes(data, "little")
-                continue
-            counts = unpack_counts(data)
-            if isinstance(counts, Reduced):
-                accumulator.take(counts)
-            else:
-                accumulator.add(counts, np.zeros(len(counts.groups), bool))
+        found = ((number, key, base64.b64decode(packed)) for number, key, packed in answers)
+        read += counting.gather(found, tasks, accumulator)
         if progress is not None:
             progress(batch.stop, len(tasks), read)
 

@@ -15,8 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from probav.accumulate import Accumulator
 from probav.archive import Progress
 from probav.errors import EngineError
@@ -152,18 +150,9 @@ def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | No
         If Spark can't start or the job fails.
     """
     payloads = [pack_task(task) for task in tasks]
-    job = counting.Job(tasks[0].query, accumulator.zones)
-    read = 0
-    for number, key, data in each(_name(counting.count), payloads, job.pack(), _shown(progress, len(tasks))):
-        if key == counting.DONE:
-            accumulator.finish(tasks[number].zones)
-            read += int.from_bytes(data, "little")
-            continue
-        counts = unpack_counts(data)
-        if isinstance(counts, Reduced):
-            accumulator.take(counts)
-        else:
-            accumulator.add(counts, np.zeros(len(counts.groups), bool))
+    shared = counting.Job.of(tasks[0].query, accumulator.zones).pack()
+    answers = each(_name(counting.count), payloads, shared, _shown(progress, len(tasks)))
+    read = counting.gather(answers, tasks, accumulator)
     if progress is not None:
         progress(len(tasks), len(tasks), read)
 
@@ -179,7 +168,7 @@ def execute_merged(tasks: list[Task], zones: int, progress: Progress | None = No
         If Spark can't start or the job fails.
     """
     payloads = [pack_task(task) for task in tasks]
-    shared = counting.Job(tasks[0].query, zones).pack()
+    shared = counting.Job.of(tasks[0].query, zones).pack()
     found, read = [], 0
     answers = each(
         _name(counting.count), payloads, shared, _shown(progress, len(tasks)), _name(counting.merge)

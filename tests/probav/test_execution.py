@@ -1,15 +1,19 @@
 """The Spark engine gives the local engine's result to the last bit."""
 
+import shutil
+
 import geopandas as gpd
 import numpy as np
 import pytest
+from affine import Affine
 from shapely import box
 
+import probav
 from probav.accumulate import Accumulator
 from probav.errors import EngineError, QueryError
 from probav.execution import choose, engine
 from probav.execution.spark import execute
-from probav.query import Query, Task
+from probav.query import Query, Task, prepare
 from probav.reducers import plan
 from probav.reducing import Reducer
 
@@ -41,10 +45,11 @@ def test_spark_equals_local_to_the_last_bit(world, spark, query):
 
 
 @pytest.mark.spark
-def test_a_failing_job_says_why_in_one_line(world, spark):
-    product = world.archive[S10]
+def test_a_failing_job_says_why_in_one_line(world, spark, tmp_path):
+    url = world.copy(tmp_path)
+    product = probav.open_archive(url)[S10]
     query = Query(
-        product.store.url + "-gone",
+        product.store.url,
         product.store.snapshot,
         S10,
         ("NDVI",),
@@ -55,6 +60,8 @@ def test_a_failing_job_says_why_in_one_line(world, spark):
         (0,),
         ("mean",),
     )
+    prepare(query)  # as whoever makes tasks does
+    shutil.rmtree(url)
     none = np.empty(0, int)
     zero, runs = np.array([0]), np.array([[0, 0, 0, 5]])
     gone = [Task(query, (0, 0), zero, runs, np.empty((0, 3), int), none, zero, none)]
@@ -89,6 +96,23 @@ def test_counts_added_up_on_the_cluster_are_the_same(world, spark, monkeypatch, 
     for name in local.data_vars:
         assert local[name].values.tobytes() == merged[name].values.tobytes(), name
     assert calls[-1][0] == calls[-1][1]
+
+
+@pytest.mark.spark
+def test_results_in_another_order_than_dates_are_the_same(keep, spark, monkeypatch):
+    """July to June by the month of the year: one date a result, and the last dates come first."""
+    random = np.random.default_rng(3)
+    transform = Affine(1 / 8, 0, 10, 0, -1 / 8, 50)
+    values = random.integers(0, 250, (12, 40, 60)).astype("uint8")
+    days = np.arange("2019-07", "2020-07", dtype="datetime64[M]").astype("datetime64[D]")
+    product = keep({"U8": values}, transform, days=days, cut=(5, 16))
+    zones = gpd.GeoDataFrame(geometry=[box(10, 46, 14, 50), box(13, 45.5, 17, 49)], crs=4326)
+    query = {"by_time": "month-of-year", "reducers": ("mean", "p10")}
+    local = product.statistics(zones, engine="local", **query)
+    monkeypatch.setattr("probav.execution.spark._MANY", 0)
+    merged = product.statistics(zones, engine="spark", **query)
+    for name in local.data_vars:
+        assert local[name].values.tobytes() == merged[name].values.tobytes(), name
 
 
 def test_auto_is_local_where_no_session_is_running(monkeypatch):
