@@ -12,7 +12,7 @@ import shapely
 from affine import Affine
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, example, given, reject, settings
 from hypothesis import strategies as st
 from rasterio.features import geometry_mask
 
@@ -28,6 +28,11 @@ WIDTH, HEIGHT, STEP = 52, 44, 1 / 8  # an eighth of a degree: corners of pixels 
 WEST, NORTH = 10.0, 50.0
 TRANSFORM = Affine(STEP, 0, WEST, 0, -STEP, NORTH)
 BOUNDS = (WEST, NORTH - HEIGHT * STEP, WEST + WIDTH * STEP, NORTH)
+EDGE = shapely.box(0, 0, WIDTH, HEIGHT).exterior
+HOLE_ON_CENTRES = shapely.from_wkt(
+    "POLYGON ((39 2, 39 0, 35.5 -4, 22.5 3, 34 7, 36 9, 46 11, 47.5 7, 39 2),"
+    " (38.5 4, 36.5 4, 36.5 2.5, 38.5 2.5, 38.5 4))"
+)  # its hole begins on centres of pixels
 SCALES = {"U8": (0.004, -0.08, 255), "I16": (1 / 2000, 0, -1), "F32": (1, 0, -9999)}
 REDUCERS = (
     "mean",
@@ -188,22 +193,46 @@ def check_whole(row, values, where):
         assert float(row[name]) == pytest.approx(number, rel=1e-11, abs=1e-12), (name, where)
 
 
+def holes_of(shapes):
+    return [ring for part in shapely.get_parts(shapes) for ring in part.interiors]
+
+
 def centres(shape, margin=0):
     """Pixels whose centre lies in a shape, as rasterio has them; centres on an outline are in one shape only.
 
     On a raster with north up, GDAL lets a centre exactly on a horizontal outline be in the shapes on both
-    sides; with y downwards, in the one below only. Ours is the latter, so that neighbours share no pixel.
+    sides (and in neither where it is a hole's); with y downwards, in the one below only, but a hole's upper
+    outline in both. Ours is always the one below, so that neighbours share no pixel, and a hole none with
+    what fills it: so rings are burnt one by one.
     """
     size = (HEIGHT + 2 * margin, WIDTH + 2 * margin)
-    found = ~geometry_mask([shape], size, Affine.translation(-margin, -margin))
-    north_up = ~geometry_mask([to_degrees(shape)], size, TRANSFORM @ Affine.translation(-margin, -margin))
-    for row, column in np.argwhere(found != north_up):
-        assert north_up[row, column]
-        assert shape.boundary.distance(shapely.Point(column + 0.5 - margin, row + 0.5 - margin)) == 0
+    downwards = Affine.translation(-margin, -margin)
+
+    def burnt(geometry, transform):
+        return ~geometry_mask([geometry], size, transform)
+
+    found = np.zeros(size, bool)
+    for part in shapely.get_parts(shape):
+        inside = burnt(shapely.Polygon(part.exterior), downwards)
+        for hole in part.interiors:
+            inside &= ~burnt(shapely.Polygon(hole), downwards)
+        found |= inside
+    holes = holes_of([shape])
+    whole, north_up = burnt(shape, downwards), burnt(to_degrees(shape), TRANSFORM @ downwards)
+    for row, column in np.argwhere((found != whole) | (found != north_up)):
+        centre = shapely.Point(column + 0.5 - margin, row + 0.5 - margin)
+        assert shape.boundary.distance(centre) == 0
+        of_hole = any(ring.distance(centre) == 0 for ring in holes)
+        if found[row, column] != whole[row, column]:
+            assert of_hole
+            assert whole[row, column]
+        if found[row, column] != north_up[row, column]:
+            assert north_up[row, column] != of_hole
     return found
 
 
 @settings(max_examples=100, **RELAXED)
+@example([HOLE_ON_CENTRES], 0, "F32")
 @given(st.one_of(several, st.lists(polygons(snapped=True), min_size=1, max_size=4)), dates, names)
 def test_centre_equals_rasterio_and_numpy(product, stored, shapes, date, name):
     zones = in_degrees(shapes)
@@ -270,9 +299,16 @@ def test_fraction_equals_exactextract(product, stored, shapes, date, name):
     if found is None:
         return
     values = physical(stored, name, date)
+    # exactextract 0.3 crashes, with the whole process, where a side of a hole lies on the raster's edge
+    assume(not any(ring.intersection(EDGE).length for ring in holes_of(shapes)))
     source = NumPyRasterSource(values, *BOUNDS, nodata=np.nan, srs_wkt=zones.crs.to_wkt())
     operations = ["count", "mean", "stdev", "variance", "sum", "values", "coverage"]
-    answer = exact_extract(source, zones.to_frame("geometry"), operations, output="pandas")
+    try:
+        answer = exact_extract(source, zones.to_frame("geometry"), operations, output="pandas")
+    except RuntimeError as error:
+        if str(error) != "Never get here.":  # its own failure, on one shape in some thousands
+            raise
+        reject()
     for index in range(len(zones)):
         row, their = found.isel(zone=index), answer.iloc[index]
         area = shapely.area(shapes[index])
