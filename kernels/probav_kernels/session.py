@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from probav_kernels import ui
-from probav_kernels.configuration import ConfigurationError, load
+from probav_kernels.configuration import ConfigurationError, load, pairs
 from probav_kernels.environment import configure, target
 from probav_kernels.interrupt import cancel_jobs_on_interrupt, name_jobs
 from probav_kernels.java import find_java
@@ -94,26 +95,27 @@ class LazySpark:
             session.stop()
         _end_java()
 
-    def restart(self, conf: Mapping[str, str] | None = None, packages: tuple[str, ...] = ()) -> SparkSession:
+    def restart(self, conf: Iterable[str] = (), packages: Iterable[str] = ()) -> SparkSession:
         """Stop the session and start it again, with some settings changed for this process.
 
         Parameters
         ----------
-        conf : mapping, optional
-            Settings of Spark.
-        packages : tuple of str
+        conf : iterable of str
+            Settings of Spark, spark.name=value.
+        packages : iterable of str
             Maven coordinates, group:artifact:version.
 
         Raises
         ------
         ConfigurationError
-            If a coordinate is none, or the driver of Spark Connect would have to change.
+            If a setting or a coordinate is none, or the driver of Spark Connect would have to change.
         """
+        changes, packages = pairs(list(conf), "restart"), tuple(packages)
         for name in packages:
             if len(name.split(":")) != 3:
                 raise ConfigurationError(f"{name!r} is no Maven coordinate; expected group:artifact:version.")
-        settings = load().changed(conf or {}, tuple(packages))
-        if settings.is_remote and (conf or packages):
+        settings = load().changed(changes, packages)
+        if settings.is_remote and (changes or packages):
             raise ConfigurationError(
                 f"The driver of {target()} is not this kernel's: its server sets its settings and packages."
             )
@@ -137,8 +139,10 @@ class LazySpark:
             remote: Any = connect and connect.SparkSession._default_session
             return None if remote is None or remote.is_stopped else remote
         classic: Any = sys.modules.get("pyspark.sql.session")
-        local: SparkSession | None = classic and classic.SparkSession._instantiatedSession
-        return local if local is not None and local.sparkContext._jsc is not None else None
+        local: Any = classic and classic.SparkSession._instantiatedSession
+        if local is None or local.sparkContext._jsc is None:
+            return None
+        return None if forget_if_java_ended(local) else local
 
 
 class _Steps:
@@ -184,6 +188,31 @@ def _reach(master: str) -> None:
         f"There is no {what} at {master}: {last}. Is it running, and is the address right "
         "(PROBAV_SPARK_MASTER, spark.toml)?"
     )
+
+
+def forget_if_java_ended(session: Any, seconds: float = 0) -> bool:
+    """Tell whether a session's Java is gone, by System.exit or killed; if so, another one can be started.
+
+    Parameters
+    ----------
+    session : SparkSession
+        A classic one.
+    seconds : float
+        How long to wait for a Java that is about to go.
+    """
+    context: Any = session.sparkContext
+    process = getattr(context._gateway, "proc", None)
+    if process is None:
+        return False
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    context._jsc = type(context)._active_spark_context = None
+    type(session)._instantiatedSession = type(session)._activeSession = None
+    ui.withdraw()
+    _end_java()
+    return True
 
 
 def _end_java() -> None:

@@ -219,10 +219,10 @@ def test_the_page_runs_as_it_stands(kernel):
             assert not kernel.run(part).error, part
 
 
-def test_the_end_of_java_is_one_line(kernel):
-    """Comes last: it ends the session of all the others."""
-    for code in ("sys.exit(3)", "1"):
-        error = kernel.run(f"%%scala\n{code}").error
-        assert error.startswith("The Java of this Spark session has ended")
-        assert "\n" not in error
-    assert kernel.run("print(1)").text == "1\n"
+def test_the_end_of_java_is_one_line_and_another_starts(kernel):
+    error = kernel.run("%%scala\nsys.exit(3)").error.strip()
+    assert error.startswith("The Java of this Spark session has ended")
+    assert "\n" not in error
+    assert "not started" in kernel.run("%probav spark").text
+    assert plain(scala(kernel, "1 + 1")) == "Int = 2"
+    assert kernel.run("print(spark.range(3).count())").text == "3\n"

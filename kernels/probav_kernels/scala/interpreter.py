@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -216,17 +215,6 @@ class Interpreter:
         shown = str(self._main.typeOfExpression(expression, True).toString())
         self._drain()
         return None if shown == "<notype>" else shown
-
-    def has_ended(self) -> bool:
-        """Tell whether the Java of the session is gone, waiting a little for one that is about to go."""
-        process = getattr(self._context._gateway, "proc", None)
-        if process is None:
-            return False
-        try:
-            process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def _stop(self, printed: Pipe) -> None:
         group = self._context.getLocalProperty("spark.jobGroup.id")

@@ -19,6 +19,7 @@ from probav_kernels.scala.packages import add_packages
 
 _publish: Any = display  # IPython gives it no types
 _interpreter: Interpreter | None = None
+_PATIENCE = 1.0  # seconds for a Java that is about to end
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,11 +102,13 @@ def run(shell: Any, line: str, cell: str | None) -> None:
     except KeyboardInterrupt:  # an error all the same, so that the cells that wait behind this one don't run
         raise UsageError("Interrupted.") from None
     except (Py4JError, ConnectionError):
-        if _interpreter is None or not _interpreter.has_ended():
+        from probav_kernels.session import forget_if_java_ended
+
+        if _interpreter is None or not forget_if_java_ended(_interpreter.session, _PATIENCE):
             raise
         raise ScalaError(
-            "The Java of this Spark session has ended (by System.exit, or it ran out of memory). "
-            "%probav spark restart starts another."
+            "The Java of this Spark session has ended (by System.exit, or it ran out of memory), and with it "
+            "all that Scala knew. The next use of spark or Scala starts another."
         ) from None
 
 

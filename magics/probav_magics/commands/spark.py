@@ -51,7 +51,7 @@ class _Spark(Command):
             elif options.action == "restart" or changes:
                 if options.action == "start" and spark.state().running:
                     raise QueryError("Spark is running; use restart to change its settings.")
-                spark.restart(_pairs(options.set), tuple(options.packages))
+                spark.restart(options.set, options.packages)
             elif options.action == "start":
                 spark.session()
         except (EngineError, QueryError):
@@ -85,16 +85,6 @@ class _Spark(Command):
                 for item in state.executors
             ]
             show_table(pd.DataFrame(rows), "Executors")
-
-
-def _pairs(words: list[str]) -> dict[str, str]:
-    found = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or not key.startswith("spark."):
-            raise QueryError(f"--set {word} is no setting of Spark; expected spark.name=value.")
-        found[key] = value
-    return found
 
 
 COMMAND = _Spark()
