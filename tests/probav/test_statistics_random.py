@@ -303,8 +303,11 @@ def test_fraction_equals_exactextract(product, stored, shapes, date, name):
     assume(not any(ring.intersection(EDGE).length for ring in holes_of(shapes)))
     source = NumPyRasterSource(values, *BOUNDS, nodata=np.nan, srs_wkt=zones.crs.to_wkt())
     operations = ["count", "mean", "stdev", "variance", "sum", "values", "coverage"]
+    # and runs out of memory, or fails, on outlines that have a point twice in a row
+    once = shapely.remove_repeated_points(zones.to_numpy())
+    their_zones = gpd.GeoDataFrame(geometry=once, crs=zones.crs, index=zones.index)
     try:
-        answer = exact_extract(source, zones.to_frame("geometry"), operations, output="pandas")
+        answer = exact_extract(source, their_zones, operations, output="pandas")
     except RuntimeError as error:
         if str(error) != "Never get here.":  # its own failure, on one shape in some thousands
             raise
