@@ -44,13 +44,24 @@ def check_java() -> None:
         raise HubError(shown.stderr.strip().splitlines()[-1])
 
 
-def list_livy_kernels() -> None:
-    """List sparkmagic's kernels where $PROBAV_SPARK_LIVY_URL names a server, or raise HubError."""
+def list_kernels() -> None:
+    """List the kernels for Livy where $PROBAV_SPARK_LIVY_URL names one, and R's where R has what it needs.
+
+    Raises
+    ------
+    HubError
+        If the first can't be listed.
+    """
     if os.environ.get("PROBAV_SPARK_LIVY_URL"):
-        command = [sys.executable, "-m", "probav_kernels.livy", "install"]
-        shown = subprocess.run(command, capture_output=True, text=True)
+        shown = _kernels("livy")
         if shown.returncode:
             raise HubError(shown.stderr.strip().splitlines()[-1])
+    _kernels("r")  # without R, or without its packages, it is no longer listed
+
+
+def _kernels(module: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"probav_kernels.{module}", "install"]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def settings(
@@ -67,7 +78,7 @@ def settings(
         check_port(port)
     data = writable(data_folder())
     check_java()
-    list_livy_kernels()
+    list_kernels()
     hub_port, proxy_port, free_port = free_ports(3)
     return Settings(
         state=str(writable(state)),

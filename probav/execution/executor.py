@@ -96,7 +96,7 @@ def provide(expected: str, driver: dict[str, str], code: bytes | None, always: b
             raise RuntimeError(
                 f"probav: {where} has {name} {own[name]}, the notebook {version}; give the executors an "
                 "environment with the notebook's versions (PROBAV_SPARK_ARCHIVES or PYSPARK_PYTHON; "
-                "docs/spark.md)."
+                "docs/clusters.md)."
             )
     spec = importlib.util.find_spec("probav") if loaded is None else loaded.__spec__
     found = digest(os.path.dirname(spec.origin)) if spec is not None and spec.origin else None
@@ -117,7 +117,7 @@ def provide(expected: str, driver: dict[str, str], code: bytes | None, always: b
     except ImportError as error:
         raise RuntimeError(
             f"probav: {where} lacks what probav needs: {error}; give the executors an environment with "
-            "probav's dependencies (PROBAV_SPARK_ARCHIVES or PYSPARK_PYTHON; docs/spark.md)."
+            "probav's dependencies (PROBAV_SPARK_ARCHIVES or PYSPARK_PYTHON; docs/clusters.md)."
         ) from error
     package.provided = expected
 

@@ -70,3 +70,22 @@ def test_a_file_of_the_user_under_a_samples_name_stays(tmp_path, samples):
 def test_no_samples(tmp_path):
     prepare(tmp_path / "home", None)
     assert not list((tmp_path / "home").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_samples_in_r_come_where_its_kernel_is_listed(tmp_path, samples, monkeypatch, listed):
+    (samples / "second.R").write_text("# %%\n1:3\n")
+    kernels = tmp_path / "jupyter" / "kernels" / "probav-r"
+    if listed:
+        kernels.mkdir(parents=True)
+        (kernels / "kernel.json").write_text('{"argv": ["R"], "display_name": "R", "language": "R"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setattr("jupyter_core.paths.SYSTEM_JUPYTER_PATH", [])
+    monkeypatch.setattr("jupyter_core.paths.ENV_JUPYTER_PATH", [])
+    prepare(tmp_path / "home", str(samples))
+    copy = tmp_path / "home" / "second.ipynb"
+    assert copy.exists() is listed
+    if listed:
+        notebook = nbformat.read(copy, as_version=4)
+        assert notebook.metadata.kernelspec.name == "probav-r"
+        assert [cell.source for cell in notebook.cells] == ["1:3"]
