@@ -1,0 +1,1 @@
+"""Map tiles of the archive, through the notebook server's own prefix."""
