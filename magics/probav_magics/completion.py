@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from probav.choices import ENGINES, RULES, WEIGHTS
 from probav.errors import ProbavError
-from probav_magics.commands import COMMANDS, find
+from probav_magics.commands import find, names
 
 if TYPE_CHECKING:
     from probav_magics.session import Session
@@ -29,7 +29,7 @@ def complete(session: Session, line: str, begun: str) -> list[str]:
 
 def _offer(session: Session, words: list[str]) -> list[str]:
     if not words:
-        return COMMANDS
+        return names()
     command = find(words[0])
     if command is None:
         return []

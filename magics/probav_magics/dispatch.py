@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
-from probav.errors import ProbavError, QueryError, did_you_mean
-from probav_magics.commands import COMMANDS, find, overview
+from probav.errors import ProbavError, QueryError
+from probav_magics.commands import known
+from probav_magics.help import overview, page
 from probav_magics.options import HelpShown
 from probav_magics.query import words_of
 
 if TYPE_CHECKING:
     from probav_magics.session import Session
+
+_HELP = ("-h", "--help", "help")
 
 
 def dispatch(line: str, cell: str | None, session: Session) -> None:
@@ -27,10 +30,14 @@ def dispatch(line: str, cell: str | None, session: Session) -> None:
     """
     try:
         _run(line, cell, session)
-    except HelpShown as shown:
-        session.say(str(shown))
     except ProbavError as error:
         raise UsageError(str(error)) from error
+    except OSError as error:  # no such file, no permission, a full disk
+        raise UsageError(f"%probav: {error}") from error
+    except MemoryError as error:
+        raise UsageError(
+            "The memory is used up; ask for fewer dates (--time), fewer features or a smaller area."
+        ) from error
     except KeyboardInterrupt:
         # an error all the same, so that the cells that wait behind this one don't run
         raise UsageError("Interrupted.") from None
@@ -44,9 +51,13 @@ def _run(line: str, cell: str | None, session: Session) -> None:
     if cell is not None:
         words = words_of(words, cell)
     name, rest = (words[0], words[1:]) if words else ("status", [])
-    if name in ("-h", "--help", "help"):
-        raise HelpShown(overview())
-    command = find(name)
-    if command is None:
-        raise QueryError(f"%probav has no command {name!r}.{did_you_mean(name, COMMANDS)}")
-    command.run(command.parser().parse_args(rest), session)
+    if name in _HELP:
+        session.say(page(known(rest[0])) if rest else overview())
+        return
+    command = known(name)
+    try:
+        options = command.parser().parse_args(rest)
+    except HelpShown:
+        session.say(page(command))
+        return
+    command.run(options, session)

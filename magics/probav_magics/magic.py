@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from probav_magics.session import Session
 
 _LINE = re.compile(r"\s*%%?probav\s")
+_ASKED = re.compile(r"(\s*)(\?{0,2})%%?probav\b[ \t]*(\w*)[^?\n]*(\?{0,2})\s*")
 
 
 @magics_class
@@ -57,8 +58,25 @@ class ProbavMagics(Magics):
             follow_variables(self.used)
 
 
+def answer_questions(lines: list[str]) -> list[str]:
+    """Make `%probav stats?` ask for the help of the command: IPython would look for a variable `stats`.
+
+    One of IPython's input transformers.
+    """
+    if lines and lines[0].lstrip().startswith("%%") and len(lines) > 1:
+        return lines  # another magic's text
+    changed = []
+    for number, line in enumerate(lines):
+        asked = _ASKED.fullmatch(line)
+        before = "".join(lines[:number])
+        if asked and (asked[2] or asked[4]) and not any(before.count(mark) % 2 for mark in ('"""', "'''")):
+            line = f"{asked[1]}%probav {asked[3]} --help\n"
+        changed.append(line)
+    return changed
+
+
 def register(shell: InteractiveShell) -> None:
-    """Add the magics, their completion and the link between maps and variables to a shell."""
+    """Add the magics, their help and completion, and the link between maps and variables to a shell."""
     magics = ProbavMagics(shell)
     shell.register_magics(magics)
 
@@ -67,4 +85,5 @@ def register(shell: InteractiveShell) -> None:
         return magics.complete(context)
 
     shell.Completer.custom_matchers.append(matcher)
+    shell.input_transformers_cleanup.append(answer_questions)
     shell.events.register("post_run_cell", magics.after_cell)

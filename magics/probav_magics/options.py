@@ -28,14 +28,14 @@ AOI_HELP = 'a variable, a file, a country or "west,south,east,north" in degrees'
 
 
 class HelpShown(Exception):
-    """The help of a command was asked for; it is the message."""
+    """The help of a command was asked for."""
 
 
 class Parser(options.Parser):
     """The command line's parser, which in a notebook hands its help over instead of ending the process."""
 
     def __init__(self, prog: str, description: str) -> None:
-        super().__init__(prog=prog, description=description, add_help=False)
+        super().__init__(prog=prog, description=description, add_help=False, formatter_class=_Formatter)
         self.add_argument("-h", "--help", action=_Help, nargs=0, help="show this and do nothing")
         # a bounding box may begin with a minus: -5.2,40,3,50
         self._negative_number_matcher = re.compile(r"^-\.?\d[\d.,eE+-]*$")
@@ -60,8 +60,27 @@ class Parser(options.Parser):
 
 
 class _Help(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        raise HelpShown(parser.format_help())
+    def __call__(self, *_: Any) -> NoReturn:
+        raise HelpShown
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Says the default of an option whose help doesn't."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=100)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        words, default = action.help or "", default_of(action)
+        return words if default is None or "default" in words else f"{words} (default {default})"
+
+
+def default_of(action: argparse.Action) -> str | None:
+    """Return the default of an option as one would write it; None if it has none."""
+    if action.nargs == 0 or action.default in (None, argparse.SUPPRESS) or action.default == []:
+        return None
+    is_list = isinstance(action.default, tuple | list)
+    return ",".join(map(str, action.default)) if is_list else str(action.default)
 
 
 def add_output(parser: argparse.ArgumentParser, *, plot: bool = False) -> None:

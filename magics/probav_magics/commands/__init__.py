@@ -5,25 +5,32 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
+from probav.errors import QueryError, did_you_mean
 from probav_magics.commands.base import Command
 
-COMMANDS: list[str] = sorted(
-    module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"
-)
+
+def names() -> list[str]:
+    """Return the names of all commands."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
 
 
 def find(name: str) -> Command | None:
     """Return a command by its name, None if there is none of that name."""
-    if name not in COMMANDS:
+    if name not in names():
         return None
     command: Command = import_module(f"{__name__}.{name}").COMMAND
     return command
 
 
-def overview() -> str:
-    """Return all commands, a line each."""
-    found = [command for command in map(find, COMMANDS) if command is not None]
-    lines = [f"  %probav {command.name:<10} {command.help.replace('%%', '%')}" for command in found]
-    return "\n".join(
-        [*lines, "", "  %probav COMMAND --help lists the options; %%probav COMMAND takes them as YAML."]
-    )
+def known(name: str) -> Command:
+    """Return a command by its name.
+
+    Raises
+    ------
+    QueryError
+        If there is none of that name; the message gives near ones.
+    """
+    command = find(name)
+    if command is None:
+        raise QueryError(f"%probav has no command {name!r}.{did_you_mean(name, names())}")
+    return command

@@ -13,10 +13,21 @@ if TYPE_CHECKING:
 
 
 class Command(ABC):
-    """A command: its options, and what it does with them. Its module names one instance COMMAND."""
+    """A command: its options, and what it does with them. Its module names one instance COMMAND.
+
+    Attributes
+    ----------
+    name : str
+        That of the module.
+    help : str
+        What it does, in a sentence.
+    example : str
+        A line that shows it; `help` derives the YAML cell and the Python call from it.
+    """
 
     name: str
     help: str
+    example: str = ""
 
     def parser(self) -> Parser:
         """Return a parser of the command's options."""

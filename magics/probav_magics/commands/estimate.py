@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class _Estimate(Command):
     name = "estimate"
     help = "Say what %%probav stats with the same options would read and how long it would take."
+    example = '%probav estimate PROBAV_L3_S10_TOC_333M --aoi field --time 2016 --mask "clear & land" -o price'
 
     def add_options(self, parser: Parser) -> None:
         add_statistics(parser, aoi_help=AOI_HELP)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class _Export(Command):
     name = "export"
     help = "Write a result to a file: .csv, .parquet or .nc for statistics, .nc or .tif for pixels."
+    example = "%probav export ts ts.csv --overwrite"
 
     def add_options(self, parser: Parser) -> None:
         parser.add_argument("name", metavar="NAME", help="variable that holds what stats or load gave")

@@ -25,13 +25,19 @@ _MAX_DRAWN = 50_000_000  # pixels
 class _Mask(Command):
     name = "mask"
     help = "Show how many pixels each condition of a mask leaves out, over time and on a map."
+    example = '%probav mask PROBAV_L3_S10_TOC_333M --aoi field --time 2016 --mask "clear & land" -o why'
 
     def add_options(self, parser: Parser) -> None:
         add_query(parser, aoi_help=AOI_HELP)
         parser.add_argument(
-            "--coverage", choices=RULES[:3], default="fraction", help="how polygons cover pixels (fraction)"
+            "--coverage",
+            choices=RULES[:3],
+            default="fraction",
+            help="how polygons cover pixels (default fraction)",
         )
-        parser.add_argument("--engine", choices=ENGINES, default="auto", help="threads here, or Spark (auto)")
+        parser.add_argument(
+            "--engine", choices=ENGINES, default="auto", help="threads here, or Spark (default auto)"
+        )
         parser.add_argument(
             "--map", metavar="DATE", help="date to draw a map of; the one with most masked if left out"
         )

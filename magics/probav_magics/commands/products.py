@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class _Products(Command):
     name = "products"
     help = "List the products of the archive."
+    example = "%probav products ndvi -o found"
 
     def add_options(self, parser: Parser) -> None:
         parser.add_argument("pattern", nargs="?", metavar="TEXT", help="only those with this in id or title")
@@ -24,7 +25,7 @@ class _Products(Command):
 
     def run(self, options: Namespace, session: Session) -> None:
         if options.code:
-            session.say(f"import probav\n\n{options.out or 'products'} = {session.archive_code()}.products")
+            session.say(_code(options, session))
             return
         archive = session.archive()
         table = archive.products
@@ -44,6 +45,17 @@ class _Products(Command):
             size=[size(count) for count in table["size"]],
         )
         show_table(shown, "Sizes are uncompressed.", rows=50)
+
+
+def _code(options: Namespace, session: Session) -> str:
+    out = options.out or "products"
+    lines = ["import probav", "", f"{out} = {session.archive_code()}.products"]
+    if options.pattern:
+        lines += [
+            f'text = {out}.index + " " + {out}["title"] + " " + {out}["variables"]',
+            f"{out} = {out}[text.str.casefold().str.contains({options.pattern.casefold()!r}, regex=False)]",
+        ]
+    return "\n".join(lines)
 
 
 COMMAND = _Products()

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from probav.errors import EngineError, QueryError
 from probav_magics.commands.base import Command
-from probav_magics.options import Parser
+from probav_magics.options import Parser, add_output
 from probav_magics.show import show_table, size
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from probav_magics.session import Session
 
 _ACTIONS = ("show", "start", "stop", "restart")
@@ -19,6 +21,7 @@ _ACTIONS = ("show", "start", "stop", "restart")
 class _Spark(Command):
     name = "spark"
     help = "Show Spark's state, executors and memory; start, stop or restart it."
+    example = "%probav spark restart --set spark.sql.shuffle.partitions=8"
 
     def add_options(self, parser: Parser) -> None:
         parser.add_argument(
@@ -34,17 +37,21 @@ class _Spark(Command):
             metavar="GROUP:ARTIFACT:VERSION",
             help="Maven coordinates of libraries to add, for restart",
         )
+        add_output(parser)
 
     def run(self, options: Namespace, session: Session) -> None:
+        changes = bool(options.set or options.packages)
+        if changes and options.action not in ("restart", "start"):
+            raise QueryError("--set and --packages need restart: %probav spark restart --set KEY=VALUE")
+        if options.code:
+            session.say(_code(options))
+            return
         spark: Any = session.variables.get("spark")
         if not hasattr(type(spark), "restart"):
             raise QueryError(
                 "There is no Spark in this notebook: use the kernel PROBA-V (Python), or "
                 "%load_ext probav_kernels."
             )
-        changes = bool(options.set or options.packages)
-        if changes and options.action not in ("restart", "start"):
-            raise QueryError("--set and --packages need restart: %probav spark restart --set KEY=VALUE")
         try:
             if options.action == "stop":
                 spark.stop()
@@ -58,33 +65,44 @@ class _Spark(Command):
             raise
         except Exception as error:  # the kernel's and Spark's own: say them, whatever they are
             raise EngineError(str(error)) from error
-        self._show(spark.state(), session)
+        state = spark.state()
+        session.store(options.out, _executors(state))
+        if not options.quiet:
+            _show(state, session)
 
-    @staticmethod
-    def _show(state: Any, session: Session) -> None:
-        if not state.running:
-            session.say(f"Spark {state}. %probav spark start starts it now.")
-            return
-        lines = [f"Spark {state}"]
-        if state.driver_memory:
-            lines.append(f"The driver's Java takes {size(state.driver_memory)} of this machine's memory.")
-        session.say("\n".join(lines))
-        if state.executors:
-            import pandas as pd
 
-            rows = [
-                {
-                    "executor": item.id,
-                    "host": item.host,
-                    "cores": item.cores,
-                    "tasks running": item.active,
-                    "done": item.done,
-                    "failed": item.failed,
-                    "storage memory": f"{size(item.memory_used)} of {size(item.memory)}",
-                }
-                for item in state.executors
-            ]
-            show_table(pd.DataFrame(rows), "Executors")
+def _code(options: Namespace) -> str:
+    if options.action == "restart" or options.set or options.packages:
+        return f"spark.restart({options.set!r}, {options.packages!r})"
+    if options.out:
+        return f"import pandas as pd\n\n{options.out} = pd.DataFrame(spark.state().executors)"
+    return {"start": "spark.session()", "stop": "spark.stop()", "show": "spark.state()"}[options.action]
+
+
+def _executors(state: Any) -> pd.DataFrame:
+    """Return the executors of Spark, a row each; none where it doesn't run."""
+    import pandas as pd
+
+    return pd.DataFrame(state.executors if state.running else [])
+
+
+def _show(state: Any, session: Session) -> None:
+    if not state.running:
+        session.say(f"Spark {state}. %probav spark start starts it now.")
+        return
+    lines = [f"Spark {state}"]
+    if state.driver_memory:
+        lines.append(f"The driver's Java takes {size(state.driver_memory)} of this machine's memory.")
+    session.say("\n".join(lines))
+    table = _executors(state)
+    if len(table):
+        used = [
+            f"{size(float(some))} of {size(float(most))}"
+            for some, most in zip(table["memory_used"], table["memory"], strict=True)
+        ]
+        shown = table.drop(columns=["memory_used", "memory"]).assign(storage=used)
+        words = {"id": "executor", "active": "tasks running", "storage": "storage memory"}
+        show_table(shown.rename(columns=words), "Executors")
 
 
 COMMAND = _Spark()

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 class _Stats(Command):
     name = "stats"
     help = "Compute masked statistics of each feature of an area, date by date."
+    example = (
+        '%probav stats PROBAV_L3_S10_TOC_333M --aoi field --time 2016 --mask "clear & land" '
+        "--reduce mean,p10,p90 -o ts"
+    )
 
     def add_options(self, parser: Parser) -> None:
         add_statistics(parser, aoi_help=AOI_HELP)

@@ -18,6 +18,7 @@ _MAX_PRODUCTS = 8
 class _Status(Command):
     name = "status"
     help = "Show archive, products and engine, and what to type next."
+    example = "%probav status"
 
     def add_options(self, parser: Parser) -> None:
         """Add none."""
