@@ -91,6 +91,11 @@ def place(name: str) -> tuple[str, shapely.Geometry]:
     return _items()[number]["properties"]["name"], _geometry(number, 0.0)
 
 
+def names() -> list[str]:
+    """Return the names of countries and territories, sorted."""
+    return sorted({item["properties"]["name"] for item in _items()})
+
+
 def countries(
     simplify: float = 0.0, within: tuple[float, float, float, float] | None = None
 ) -> gpd.GeoDataFrame:

@@ -11,7 +11,7 @@ import shapely
 
 import probav.places
 from probav.errors import UnknownNameError
-from probav.places import countries, place
+from probav.places import countries, names, place
 
 # km2, land and inland water as published by the United Nations; Natural Earth differs by a few percent
 AREAS = {
@@ -96,3 +96,10 @@ def test_the_shipped_file_is_the_published_one_and_its_licence_is_beside_it():
     assert len(packed) < 2_500_000
     assert hashlib.sha256(gzip.decompress(packed)).hexdigest() in (data / "README.md").read_text()
     assert "Michael Bostock" in (data / "countries.LICENSE").read_text()
+
+
+def test_names_are_those_of_the_countries():
+    found = names()
+    assert found == sorted(found)
+    assert set(found) >= {"Belgium", "Côte d'Ivoire"}
+    assert all(place(name)[0] == name for name in found)
