@@ -43,12 +43,14 @@ class ProbavMagics(Magics):
 
     def complete(self, context: CompletionContext) -> SimpleMatcherResult:
         """Return what Tab offers, and nothing else than that after %probav."""
-        if not _LINE.match(context.text_until_cursor):
+        lines = _before(context)
+        if not lines:
             return {"completions": []}
         from probav_magics.completion import complete
 
-        words = complete(self.session(), context.text_until_cursor, context.token)
-        return {"completions": [SimpleCompletion(word) for word in words], "suppress": bool(words)}
+        words, begun = complete(self.session(), lines)
+        completions = [SimpleCompletion(word) for word in words]
+        return {"completions": completions, "suppress": bool(words), "matched_fragment": begun}
 
     def after_cell(self, *_: object) -> None:
         """Bring maps up to the variables the cell may have changed (IPython's `post_run_cell` event)."""
@@ -56,6 +58,17 @@ class ProbavMagics(Magics):
             from probav_magics.commands.aoi import follow_variables
 
             follow_variables(self.used)
+
+
+def _before(context: CompletionContext) -> list[str]:
+    """Return the lines of a %probav up to the cursor: one, or those of a cell; else none."""
+    above = context.full_text.split("\n")[: context.cursor_line]
+    last = context.text_until_cursor
+    filled = next((number for number, line in enumerate(above) if line.strip()), len(above))
+    if above[filled:] and above[filled].lstrip().startswith("%%"):  # a cell of a magic, ours or another's
+        is_ours = _LINE.match(above[filled] + " ")
+        return [*above[filled:], last] if is_ours else []
+    return [last] if _LINE.match(last) else []
 
 
 def answer_questions(lines: list[str]) -> list[str]:

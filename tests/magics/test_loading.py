@@ -1,4 +1,4 @@
-"""Pixels by %probav load; what loading the extension costs, what Tab offers, how progress is shown."""
+"""Pixels by %probav load; what loading the extension costs; how progress is shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import xarray as xr
-from IPython.core.completer import provisionalcompleter
 
 from probav_magics.progress import ProgressLine
 
@@ -23,36 +22,6 @@ def test_loading_the_extension_does_not_import_the_engine():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("%probav st", {"stats", "status"}),
-        ("%%probav sta", {"stats", "status"}),
-        (f"%probav stats {PRODUCT[:5]}", {PRODUCT}),
-        (f"%probav stats {PRODUCT} --ma", {"--mask"}),
-        (f"%probav stats {PRODUCT} --engine ", {"auto", "local", "spark"}),
-        (f"%probav stats {PRODUCT} --mask cl", {"clear", "cloud"}),
-        (f"%probav stats {PRODUCT} --variable N", {"NDVI", "NIR"}),
-        (f"%probav stats {PRODUCT} --aoi fie", {"field"}),
-        ("x = 1\n%probav prod", {"products"}),
-    ],
-)
-def test_tab_offers_what_can_stand_there(run, shell, line, expected):
-    run("%probav aoi field --bbox 4 50 5 51 --quiet")
-    with provisionalcompleter():
-        offered = {completion.text for completion in shell.Completer.completions(line, len(line))}
-    assert expected <= offered
-    assert all(word.casefold().startswith(line.split()[-1].casefold()) for word in offered) or line.endswith(
-        " "
-    )
-
-
-def test_other_lines_complete_as_ever(run, shell):
-    with provisionalcompleter():
-        offered = {completion.text for completion in shell.Completer.completions("impo", 4)}
-    assert "import" in offered
 
 
 def test_pixels_come_on_the_grid_of_another_product(run, shell, box):

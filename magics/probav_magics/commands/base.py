@@ -39,6 +39,10 @@ class Command(ABC):
     def add_options(self, parser: Parser) -> None:
         """Add the command's options to its parser."""
 
+    def values(self, option: str, session: Session) -> list[str]:
+        """Return what Tab offers as the value of an option, beyond what `offers` knows of its name."""
+        return []
+
     @abstractmethod
     def run(self, options: Namespace, session: Session) -> None:
         """Do it."""

@@ -27,6 +27,9 @@ class _Export(Command):
         parser.add_argument("--code", action="store_true", help="print the Python call instead of running it")
         parser.add_argument("--quiet", action="store_true", help="show nothing")
 
+    def values(self, option: str, session: Session) -> list[str]:
+        return _datasets(session) if option == "name" else []
+
     def run(self, options: Namespace, session: Session) -> None:
         if options.name not in session.variables:
             near = did_you_mean(options.name, _datasets(session))

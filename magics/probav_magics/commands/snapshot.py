@@ -23,6 +23,9 @@ class _Snapshot(Command):
         parser.add_argument("id", nargs="?", metavar="ID", help="snapshot to use from here on, or 'latest'")
         add_output(parser)
 
+    def values(self, option: str, session: Session) -> list[str]:
+        return ["latest", *session.archive().history["snapshot"]] if option == "id" else []
+
     def run(self, options: Namespace, session: Session) -> None:
         if options.code:
             session.say(f"import probav\n\n{_code(options, session)}")
