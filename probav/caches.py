@@ -57,6 +57,10 @@ class ByteCache:
                 self._bytes -= self._kept.popitem(last=False)[1][1]
         return made
 
+    def __contains__(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._kept
+
     def __reduce__(self) -> Any:
         return ByteCache, (self._budget,)
 
