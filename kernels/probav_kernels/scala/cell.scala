@@ -39,7 +39,7 @@ class ProbavCell extends java.util.function.BiFunction[AnyRef, AnyRef, AnyRef] {
 
   // what Python asks of the session finds the cells' classes: Py4J's threads, and those that they will start
   def adopt(interpreter: AnyRef): Unit = {
-    import scala.jdk.CollectionConverters._
+    import scala.collection.JavaConverters._
     val loader = interpreter.asInstanceOf[scala.tools.nsc.interpreter.IMain].classLoader
     for ((thread, stack) <- Thread.getAllStackTraces.asScala if stack.exists(_.getClassName.startsWith("py4j.")))
       thread.setContextClassLoader(loader)
@@ -47,7 +47,7 @@ class ProbavCell extends java.util.function.BiFunction[AnyRef, AnyRef, AnyRef] {
 
   // what a value is to Python: a kind, and what carries it
   def out(value: Any): Array[AnyRef] = {
-    import scala.jdk.CollectionConverters._
+    import scala.collection.JavaConverters._
     def bytes(count: Int)(fill: java.nio.ByteBuffer => Unit): Array[Byte] = {
       val buffer = java.nio.ByteBuffer.allocate(count).order(java.nio.ByteOrder.LITTLE_ENDIAN)
       fill(buffer)

@@ -9,7 +9,7 @@ from probav_kernels.scala.exchange import frame_of
 from probav_kernels.scala.interpreter import Answer, Interpreter
 
 ROWS = 20
-_VALUE = re.compile(r"^(?:val|var|lazy val) res\d+: ", re.MULTILINE)
+_VALUE = re.compile(r"^(?:val )?res\d+: ", re.MULTILINE)
 
 
 def data_of(interpreter: Interpreter, answer: Answer) -> dict[str, Any]:

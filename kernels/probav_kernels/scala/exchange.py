@@ -92,7 +92,7 @@ def frame_of(interpreter: Interpreter, carrier: Any) -> DataFrame:
 
 
 _UNBOX = """def probavUnbox(item: Any): Any = {
-  import scala.jdk.CollectionConverters._
+  import scala.collection.JavaConverters._
   item match {
     case map: java.util.Map[_, _] => map.asScala.map { case (k, v) => (probavUnbox(k), probavUnbox(v)) }.toMap
     case items: java.util.List[_] => items.asScala.map(probavUnbox(_)).toList

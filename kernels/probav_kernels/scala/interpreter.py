@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from probav_kernels.scala import compiler
 from probav_kernels.scala.output import Pipe, shortened
 
 if TYPE_CHECKING:
@@ -86,9 +88,8 @@ class Interpreter:
         settings.processArguments(self._jvm.PythonUtils.toSeq(arguments).toList(), True)
         self._said = self._jvm.java.io.StringWriter()
         writer = self._jvm.java.io.PrintWriter(self._said, True)
-        reporter = self._jvm.scala.tools.nsc.interpreter.shell.ReplReporterImpl(settings, writer)
-        self._main = self._jvm.scala.tools.nsc.interpreter.IMain(settings, reporter)
-        self._main.initializeCompiler()
+        self._compiler = compiler.of_java(self._jvm, settings, writer)
+        self._main = self._compiler.main
         helper = files("probav_kernels.scala").joinpath("cell.scala").read_text(encoding="utf-8")
         for code in (helper, *_START):
             status = self._main.interpret(code).toString()
@@ -190,25 +191,15 @@ class Interpreter:
 
     def complete(self, code: str, cursor: int) -> tuple[int, list[str]]:
         """Return where the word at the cursor begins and what it may become."""
-        compiled = self._main.presentationCompile(cursor, code)
+        start, names = self._compiler.complete(code, cursor)
         self._drain()
-        if compiled.isLeft():
-            return cursor, []
-        result = compiled.toOption().get()
-        try:
-            start, candidates = (found := result.completionCandidates(0))._1(), found._2()
-            names = [candidates.apply(index).name() for index in range(candidates.size())]
-        finally:
-            result.cleanup()
-        return int(start), list(dict.fromkeys(names))
+        return start, list(dict.fromkeys(names))
 
     def completeness(self, code: str) -> str:
         """Return complete, incomplete or invalid: what the parser makes of code."""
-        parsed = self._main.parse(code)
+        found = self._compiler.completeness(code)
         self._drain()
-        if parsed.isRight():
-            return "complete"
-        return "incomplete" if "Incomplete" in str(parsed.toString()) else "invalid"
+        return found
 
     def type_of(self, expression: str) -> str | None:
         """Return the type of an expression, None if it has none."""
@@ -247,8 +238,8 @@ class Interpreter:
 
     def _last_value(self, said: str) -> str | None:
         name = str(self._main.mostRecentVar())
-        lines = [line for line in said.splitlines() if line.startswith(("val ", "var ", "lazy val "))]
-        return name if name.startswith("res") and lines and f" {name}:" in lines[-1] else None
+        is_said = re.search(rf"^(?:val )?{re.escape(name)}: ", said, re.MULTILINE)  # val: since Scala 2.13
+        return name if name.startswith("res") and is_said else None
 
     def _drain(self) -> str:
         text = str(self._said.toString())

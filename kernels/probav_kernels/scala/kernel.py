@@ -13,6 +13,7 @@ from typing import Any
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 
+from probav_kernels.scala.compiler import binary_version
 from probav_kernels.scala.magic import running
 
 _WORD = re.compile(r"[\w.]+$")
@@ -24,7 +25,7 @@ class ScalaKernel(IPythonKernel):
     implementation = "probav-scala"
     language_info = {  # noqa: RUF012  (ipykernel's interface)
         "name": "scala",
-        "version": "2.13",
+        "version": binary_version(),
         "mimetype": "text/x-scala",
         "file_extension": ".scala",
         "codemirror_mode": "text/x-scala",

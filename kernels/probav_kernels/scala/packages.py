@@ -30,28 +30,35 @@ def add_packages(interpreter: Interpreter, coordinates: list[str]) -> list[str]:
     for name in coordinates:
         if len(name.split(":")) != 3:
             raise ScalaError(f"{name!r} is no Maven coordinate; expected group:artifact:version.")
-    jvm: Any = interpreter._jvm
-    conf = interpreter.session.sparkContext.getConf()
-    utils = jvm.org.apache.spark.util.MavenUtils
-    option = jvm.scala.Option
-    repositories = option.apply(conf.get("spark.jars.repositories"))
-    ivy, settings_file = option.apply(conf.get("spark.jars.ivy")), conf.get("spark.jars.ivySettings")
-    stream = jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream())
-    none = jvm.PythonUtils.toSeq(jvm.java.util.ArrayList())
     try:
-        settings = (
-            utils.loadIvySettings(settings_file, repositories, ivy, False, stream)
-            if settings_file
-            else utils.buildIvySettings(repositories, ivy, False, stream)
-        )
-        found = utils.resolveMavenCoordinates(
-            ",".join(coordinates), settings, option.apply(None), True, none, False, stream
-        )
+        found = _resolved(interpreter, ",".join(coordinates))
     except Exception as error:
         raise ScalaError(f"{', '.join(coordinates)} can't be had: {_reason(str(error))}") from error
     jars = [str(found.apply(index)) for index in range(found.size())]
     interpreter.add(jars)
     return jars
+
+
+def _resolved(interpreter: Interpreter, coordinates: str) -> Any:
+    """Ask Spark's resolver, which is to print nothing, for the paths of all jars."""
+    jvm: Any = interpreter._jvm
+    conf = interpreter.session.sparkContext.getConf()
+    quiet = jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream())
+    if interpreter.session.version.startswith("3."):
+        utils, stream = jvm.org.apache.spark.deploy.SparkSubmitUtils, []
+        getattr(utils, "printStream_$eq")(quiet)
+    else:
+        utils, stream = jvm.org.apache.spark.util.MavenUtils, [quiet]
+    option = jvm.scala.Option
+    own = [option.apply(conf.get(f"spark.jars.{name}")) for name in ("repositories", "ivy")]
+    file = conf.get("spark.jars.ivySettings")
+    settings = (
+        utils.loadIvySettings(file, *own, *stream) if file else utils.buildIvySettings(*own, False, *stream)
+    )
+    nothing = jvm.PythonUtils.toSeq(jvm.java.util.ArrayList())
+    return utils.resolveMavenCoordinates(
+        coordinates, settings, option.apply(None), True, nothing, False, *stream
+    )
 
 
 def _reason(text: str) -> str:
