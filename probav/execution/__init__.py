@@ -9,6 +9,7 @@ from probav.archive import Progress
 from probav.choices import ENGINES
 from probav.errors import QueryError, did_you_mean
 from probav.execution.local import threads
+from probav.execution.telling import tell
 from probav.query import Task, prepare
 from probav.reducing import Reduced
 from probav.steps import Steps
@@ -63,6 +64,7 @@ def run_batches(
         How many zones the query's area has.
     progress : callable, optional
     """
+    tell(name)
     if name == "spark":
         from probav.execution.spark import execute_merged, merges
 

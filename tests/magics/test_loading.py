@@ -1,14 +1,11 @@
-"""Pixels by %probav load; what loading the extension costs; how progress is shown."""
+"""Pixels by %probav load; what loading the extension costs."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-import pytest
 import xarray as xr
-
-from probav_magics.progress import ProgressLine
 
 PRODUCT = "PROBAV_L3_S10_TOC_333M"
 
@@ -51,56 +48,3 @@ def test_stored_numbers_of_a_list_of_variables(run, shell, box):
 
 def test_resampling_without_a_grid_to_come_to_is_told(run):
     assert "needs like=" in str(run(f"%probav load {PRODUCT} --resampling mean").text())
-
-
-class Kernel:
-    """A shell with a kernel, as ProgressLine tells a notebook from a terminal."""
-
-    kernel = True
-
-
-@pytest.fixture
-def displayed(monkeypatch):
-    """All that is displayed: (data, whether it replaces the line before)."""
-    shown = []
-
-    class Handle:
-        def update(self, data, raw):
-            assert raw
-            shown.append((data, True))
-
-    def publish(data, raw, display_id):
-        assert raw
-        assert display_id
-        shown.append((data, False))
-        return Handle()
-
-    monkeypatch.setattr("probav_magics.progress.publish", publish)
-    return shown
-
-
-def test_a_quick_query_shows_no_progress(displayed):
-    line = ProgressLine(Kernel())
-    for done in range(1, 5):
-        line(done, 4, done * 1000)
-    assert displayed == []
-    assert line.bytes == 4000
-
-
-def test_a_long_query_shows_one_line_that_ends_as_its_last_word(displayed, monkeypatch):
-    now = iter(range(0, 1000, 2))
-    monkeypatch.setattr("probav_magics.progress.time.monotonic", lambda: float(next(now)))
-    line = ProgressLine(Kernel())
-    for done in range(1, 5):
-        line(done, 4, done * 1_000_000)
-    assert [replaces for _, replaces in displayed] == [False, True, True, True]
-    assert all(set(data) == {"text/plain"} for data, _ in displayed)
-    assert "left" in displayed[0][0]["text/plain"]
-    assert "100%  4 of 4 tasks, 4.0 MB read" in displayed[-1][0]["text/plain"]
-
-
-def test_quiet_is_quiet(displayed, monkeypatch):
-    monkeypatch.setattr("probav_magics.progress._PATIENCE", 0)
-    line = ProgressLine(Kernel(), quiet=True)
-    line(1, 2, 5)
-    assert displayed == []

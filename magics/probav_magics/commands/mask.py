@@ -57,9 +57,8 @@ class _Mask(Command):
         product = session.archive()[options.product]
         if options.engine == "spark":
             session.start_spark()
-        progress = ProgressLine(session.shell, options.quiet)
-        explained = product.explain_mask(where, progress=progress, **named)
-        seconds = progress.seconds
+        with ProgressLine(session.shell, options.quiet) as progress:
+            explained = product.explain_mask(where, progress=progress, **named)
         session.store(options.out, explained)
         if options.quiet:
             return
@@ -74,7 +73,7 @@ class _Mask(Command):
         show_table(
             table,
             f"{name}: {dates} date{'' if dates == 1 else 's'} together; 'alone' is what leaving a reason out "
-            f"would gain; {size(progress.bytes)} read in {seconds:.1f} s.",
+            f"would gain; {size(progress.bytes)} read in {progress.seconds:.1f} s.",
             rows=40,
         )
 

@@ -41,9 +41,8 @@ class _Stats(Command):
         product = session.archive()[options.product]
         if options.engine == "spark":
             session.start_spark()
-        progress = ProgressLine(session.shell, options.quiet)
-        series = product.statistics(where, progress=progress, **named)
-        seconds = progress.seconds
+        with ProgressLine(session.shell, options.quiet) as progress:
+            series = product.statistics(where, progress=progress, **named)
         session.store(options.out, series)
         if options.quiet:
             return
@@ -57,7 +56,7 @@ class _Stats(Command):
         table = series_table(series)
         if series.sizes["zone"] == 1:  # the same in every row
             table = table.drop(columns=["zone", "name"], errors="ignore")
-        show_table(table, f"{name}: {sizes}; {size(progress.bytes)} read in {seconds:.1f} s.")
+        show_table(table, f"{name}: {sizes}; {size(progress.bytes)} read in {progress.seconds:.1f} s.")
 
 
 def _sizes(sizes: object) -> list[tuple[str, int]]:
