@@ -13,7 +13,7 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 
 from probav_extensions.tiles import handlers as tiles
-from probav_extensions.tiles.address import PREFIX
+from probav_extensions.tiles.route import PREFIX
 
 Handlers = Callable[[str], list[Any]]
 _ROUTES: tuple[Handlers, ...] = (tiles.handlers,)  # each gives routes below a base URL
@@ -24,7 +24,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
-    os.environ.setdefault(PREFIX, server.base_url)  # for the kernels, which link to it
+    os.environ[PREFIX] = server.base_url  # for the kernels, which link to it
     application: Any = server.web_app
     for routes in _ROUTES:
         application.add_handlers(".*$", routes(server.base_url))
