@@ -1,4 +1,4 @@
-"""`probav-hub up | demo | config`."""
+"""`probav-hub up | demo | check | config`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from probav_hub import prepare
+from probav_hub.check import Problem, problems
+from probav_hub.configuration import load
 from probav_hub.errors import EngineError, HubError
 from probav_hub.processes import Hub, Stopped, stoppable
-from probav_hub.settings import CONFIG_FILE, data_folder
+from probav_hub.settings import CONFIG_FILE, Settings, data_folder
 
 USER = "probav"
 
@@ -22,20 +24,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="probav-hub", description="JupyterHub of probav on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     up_parser = commands.add_parser("up", help="start the hub; Ctrl-C stops it and everything it started")
-    up_parser.add_argument("--port", type=_port, default=8000, help="of 127.0.0.1 (default: 8000)")
+    up_parser.add_argument(
+        "--config", type=_file, help="probav-hub.yaml; its settings are in docs/operator.md"
+    )
+    up_parser.add_argument("--port", type=_port, help="(default: 8000, or what the file says)")
     demo_parser = commands.add_parser("demo", help="run the quickstart notebook through a hub, no browser")
     demo_parser.add_argument("--source", type=Path, help="folder of product files, for a new archive")
     demo_parser.add_argument("--notebook", default="quickstart", help="which sample (default: quickstart)")
     for each in (up_parser, demo_parser):
         each.add_argument("--notebooks", type=_folder, help="folder of sample notebooks (py:percent)")
     commands.add_parser("config", help="say what the hub is configured with, and where")
+    check_parser = commands.add_parser("check", help="say what is wrong with a configuration, and the remedy")
+    check_parser.add_argument("file", type=_file, help="probav-hub.yaml")
     chosen = parser.parse_args(arguments)
     try:
         with stoppable():
             if chosen.command == "up":
-                up(chosen.port, chosen.notebooks)
+                up(chosen.config, chosen.port, chosen.notebooks)
             elif chosen.command == "demo":
                 demo(chosen.notebook, chosen.notebooks, chosen.source)
+            elif chosen.command == "check":
+                check(chosen.file)
             else:
                 config()
     except EngineError:
@@ -48,25 +57,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def up(port: int, notebooks: Path | None) -> None:
+def up(file: Path | None, port: int | None, notebooks: Path | None) -> None:
     """Run the hub until it is told to stop."""
-    archive = prepare.chosen_archive()
+    given = load(file) if file else prepare.PERSONAL
+    if port is not None:
+        given = given.model_copy(update={"port": port})
+    if file:
+        refuse(file, problems(given))
+    archive = given.archive or prepare.chosen_archive()
     settings = prepare.settings(
-        state=data_folder() / "hub",
-        port=port,
+        state=given.state or data_folder() / "hub",
+        port=given.port,
         archive=archive or prepare.demo_archive(),
-        notebooks=notebooks,
+        notebooks=notebooks or given.notebooks,
+        configuration=given,
     )
     try:
         with Hub(settings) as hub:
             if not archive:  # while the hub starts
                 prepare.run_engine("create-demo", settings.archive)
             hub.wait_until_ready()
-            print(
-                f"\nJupyterHub is ready; Ctrl-C stops it.\n\n"
-                f"  URL       {settings.url}\n  User      {USER}\n  Password  {settings.password}\n",
-                flush=True,
-            )
+            print(f"\nJupyterHub is ready; Ctrl-C stops it.\n\n{_way_in(settings)}", flush=True)
             try:
                 hub.wait()
             except Stopped:
@@ -75,6 +86,29 @@ def up(port: int, notebooks: Path | None) -> None:
     except Stopped:
         print("Stopped: nothing is left running.", flush=True)
         raise
+
+
+def _way_in(settings: Settings) -> str:
+    lines = [f"  URL       {settings.url}"]
+    login = settings.configuration.authentication
+    if login.method == "shared-password":
+        lines.append(f"  User      {login.admins[0] if login.admins else USER}")
+        shown = f"(in {login.password_file})" if login.password_file else settings.password
+        lines.append(f"  Password  {shown}")
+    return "\n".join(lines) + "\n"
+
+
+def refuse(file: Path, found: list[Problem]) -> None:
+    """Raise HubError with what is wrong with a configuration, if anything is."""
+    if found:
+        lines = "\n  ".join(map(str, found))
+        raise HubError(f"{file} has {len(found)} problem{'s' if len(found) > 1 else ''}:\n  {lines}")
+
+
+def check(file: Path) -> None:
+    """Say what is wrong with a configuration, and the remedy of each."""
+    refuse(file, problems(load(file)))
+    print(f"{file}: nothing is wrong. `probav-hub up --config {file}` starts the hub.")
 
 
 def demo(name: str, notebooks: Path | None, source: Path | None) -> None:
@@ -105,6 +139,12 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 1 to 65535")
     return int(text)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+    return Path(text)
 
 
 def _folder(text: str) -> Path:

@@ -1,4 +1,4 @@
-"""Configure JupyterHub for one machine: a shared password, servers as local processes, loopback only."""
+"""Configure JupyterHub for one machine, as the operator's file says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jupyterhub.spawner import SpawnException
+
+from probav_hub import profiles
+from probav_hub.authentication import authentication
+from probav_hub.configuration import Configuration
 from probav_hub.homes import prepare
 from probav_hub.settings import Settings
 
@@ -18,33 +23,34 @@ START_SECONDS = 180  # a cold disk and a busy machine
 
 def configure(c: Any, settings: Settings) -> None:
     """Fill JupyterHub's configuration object `c`."""
+    given = settings.configuration
     hub(c, settings)
-    users(c, settings)
+    authentication(c, given.authentication, Path(settings.state), settings.password)
     servers(c, settings)
-    if settings.token:
-        program(c, settings.token)
+    choices(c, given)
+    services(c, settings)
+    for name, options in given.jupyterhub.items():  # the operator's own words come last
+        c[name].update(options)
 
 
 def hub(c: Any, settings: Settings) -> None:
     """Say where hub and proxy listen and where they keep their state."""
-    state = Path(settings.state)
+    state, given = Path(settings.state), settings.configuration
     c.JupyterHub.bind_url = settings.url
+    if given.tls:
+        c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = str(given.tls.certificate), str(given.tls.key)
+    if given.tls or given.tls_elsewhere:
+        c.JupyterHub.cookie_options = {"secure": True, "samesite": "lax"}
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.JupyterHub.hub_port = settings.hub_port
     c.JupyterHub.db_url = f"sqlite:///{state / 'jupyterhub.sqlite'}"
     c.JupyterHub.upgrade_db = True
     c.JupyterHub.cookie_secret_file = str(state / "cookie_secret")
+    c.JupyterHub.allow_named_servers = given.servers_per_user > 1
+    c.JupyterHub.named_server_limit_per_user = given.servers_per_user - 1
     c.ConfigurableHTTPProxy.command = settings.proxy
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_port}"
     c.ConfigurableHTTPProxy.pid_file = str(state / "proxy.pid")
-
-
-def users(c: Any, settings: Settings) -> None:
-    """Let anyone in who knows the password, under a name that is also a folder's."""
-    c.JupyterHub.authenticator_class = "shared-password"
-    c.SharedPasswordAuthenticator.user_password = settings.password
-    c.Authenticator.allow_all = True
-    c.Authenticator.username_pattern = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
 
 def servers(c: Any, settings: Settings) -> None:
@@ -67,11 +73,56 @@ def servers(c: Any, settings: Settings) -> None:
         "PROBAV_ARCHIVE": settings.archive,
         "JUPYTER_CONFIG_PATH": str(SINGLEUSER),
         **{name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIX)},
+        **spark_variables(settings.configuration.spark),
     }
 
 
-def program(c: Any, token: str) -> None:
-    """Let the bearer of a token create users, start their servers and use them."""
-    c.JupyterHub.services = [{"name": "program", "api_token": token}]
-    scopes = ["admin:users", "admin:servers", "access:servers"]
-    c.JupyterHub.load_roles = [{"name": "program", "services": ["program"], "scopes": scopes}]
+def spark_variables(given: dict[str, Any]) -> dict[str, str]:
+    """Return settings of spark.toml as the variables that kernels read."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict):
+            return " ".join(f"{name}={item}" for name, item in value.items())
+        return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    return {f"{KEPT_PREFIX}{name.upper()}": text(value) for name, value in given.items()}
+
+
+def choices(c: Any, given: Configuration) -> None:
+    """Offer the profiles that a user may have, and keep servers to the one that is chosen."""
+
+    def groups(spawner: Any) -> list[str]:
+        return [group.name for group in spawner.user.groups]
+
+    def options_form(spawner: Any) -> str:
+        own = profiles.of_user(given.profiles, groups(spawner))
+        return profiles.form(own) if len(own) > 1 else ""  # nothing to choose: no form
+
+    def apply(spawner: Any, options: dict[str, Any]) -> None:
+        named = options.get("profile")
+        try:
+            chosen = profiles.choose(given.profiles, groups(spawner), str(named) if named else None)
+        except profiles.ProfileError as error:
+            raise SpawnException(str(error), reason=str(error)) from None
+        profiles.apply(spawner, chosen)
+
+    c.Spawner.options_form = options_form
+    c.Spawner.options_from_form = "simple"
+    c.Spawner.apply_user_options = apply
+
+
+def services(c: Any, settings: Settings) -> None:
+    """Start what belongs to a hub: the culler; and let a program in that has a token."""
+    made: list[dict[str, Any]] = []
+    roles: list[dict[str, Any]] = []
+    if culling := settings.configuration.culling:
+        scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
+        command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={culling.minutes * 60}",
+                   f"--cull-every={culling.every_minutes * 60}"]  # fmt: skip
+        made.append({"name": "culler", "command": command})
+        roles.append({"name": "culler", "services": ["culler"], "scopes": scopes})
+    if settings.token:
+        made.append({"name": "program", "api_token": settings.token})
+        scopes = ["admin:users", "admin:servers", "access:servers"]
+        roles.append({"name": "program", "services": ["program"], "scopes": scopes})
+    c.JupyterHub.services, c.JupyterHub.load_roles = made, roles

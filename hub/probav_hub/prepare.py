@@ -11,20 +11,24 @@ import sys
 from pathlib import Path
 
 from probav_hub import proxy
+from probav_hub.authentication import secret
+from probav_hub.configuration import Configuration
 from probav_hub.errors import EngineError, HubError
 from probav_hub.settings import Settings, data_folder, writable
 
+PERSONAL = Configuration(culling=None)  # a hub on one's own machine: nobody waits for its cores
 
-def check_port(port: int) -> None:
+
+def check_port(port: int, address: str = "127.0.0.1") -> None:
     """Raise HubError if nothing can listen on the port."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError as error:
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
             raise HubError(
-                f"Port {port} of 127.0.0.1 {why}: free it, or name another, as in `make run PORT=8001`."
+                f"Port {port} of {address} {why}: free it, or name another, as in `make run PORT=8001`."
             ) from None
 
 
@@ -65,7 +69,13 @@ def _kernels(module: str) -> subprocess.CompletedProcess[str]:
 
 
 def settings(
-    *, state: Path, port: int | None, archive: str, notebooks: Path | None, token: str | None = None
+    *,
+    state: Path,
+    port: int | None,
+    archive: str,
+    notebooks: Path | None,
+    token: str | None = None,
+    configuration: Configuration = PERSONAL,
 ) -> Settings:
     """Check port, folders, Java and Node, and return the settings of one run with a new password.
 
@@ -75,7 +85,7 @@ def settings(
         With the first thing that is in the way.
     """
     if port is not None:
-        check_port(port)
+        check_port(port, configuration.address)
     data = writable(data_folder())
     check_java()
     list_kernels()
@@ -85,12 +95,17 @@ def settings(
         port=free_port if port is None else port,
         hub_port=hub_port,
         proxy_port=proxy_port,
-        password=secrets.token_urlsafe(9),
+        password=secret(named) if (named := configuration.authentication.password_file) else _password(),
         archive=archive,
         notebooks=str(notebooks.resolve()) if notebooks else None,
         proxy=proxy.command(data),
         token=token,
+        configured=configuration.model_dump(mode="json"),
     )
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(9)
 
 
 def demo_archive() -> str:

@@ -7,9 +7,11 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
+from probav_hub.configuration import Configuration
 from probav_hub.errors import HubError
 
 VARIABLE = "PROBAV_HUB_SETTINGS"
@@ -51,9 +53,9 @@ class Settings:
     state : str
         Folder of its database, secrets, log and homes.
     port, hub_port, proxy_port : int
-        Where the proxy answers browsers, the hub the proxy, and the proxy the hub; all on 127.0.0.1.
+        Where the proxy answers browsers, the hub the proxy, and the proxy the hub; the last two on 127.0.0.1.
     password : str
-        Of every user, at least 8 characters.
+        Of every user where it is shared, at least 8 characters.
     archive : str
         Path or URL of the archive that kernels open.
     notebooks : str or None
@@ -62,6 +64,8 @@ class Settings:
         The command that starts the proxy.
     token : str or None
         Lets a program start servers over the REST API.
+    configured : dict
+        What the operator's file says, as `Configuration` writes it.
     """
 
     state: str
@@ -73,11 +77,19 @@ class Settings:
     notebooks: str | None
     proxy: list[str]
     token: str | None = field(default=None, repr=False)
+    configured: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def configuration(self) -> Configuration:
+        """Return what the operator's file says."""
+        return Configuration.model_validate(self.configured)
 
     @property
     def url(self) -> str:
-        """Return the address for a browser."""
-        return f"http://127.0.0.1:{self.port}"
+        """Return the address for a browser, without a slash at its end."""
+        given = self.configuration
+        host = f"[{given.address}]" if ":" in given.address else given.address
+        return f"{'https' if given.tls else 'http'}://{host}:{self.port}{given.base_url.rstrip('/')}"
 
     @property
     def homes(self) -> Path:

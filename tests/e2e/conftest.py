@@ -50,7 +50,7 @@ class RunningHub:
         return self.output_file.read_text()
 
     def wait_until_ready(self) -> None:
-        pattern = r"URL\s+(\S+)\n\s+User\s+(\S+)\n\s+Password\s+(\S+)"
+        pattern = r"URL\s+(\S+)\n(?:\s+User\s+(\S+)\n\s+Password\s+(\S+))?"
         found = wait_for(
             lambda: self.process.poll() is not None or re.search(pattern, self.output),
             180,

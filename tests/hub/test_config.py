@@ -45,8 +45,47 @@ def test_user_names_are_folder_names(make, name, fine):
 
 
 def test_no_token_no_program(make):
-    assert "services" not in make().JupyterHub
-    assert make(token="to-ken").JupyterHub.services[0]["api_token"] == "to-ken"
+    assert [service["name"] for service in make().JupyterHub.services] == ["culler"]
+    assert make(token="to-ken").JupyterHub.services[-1]["api_token"] == "to-ken"
+
+
+def test_culling_is_what_the_file_says(make):
+    (culler,) = make(configured={"culling": {"minutes": 7, "every_minutes": 2}}).JupyterHub.services
+    assert culler["command"][2:] == ["jupyterhub_idle_culler", "--timeout=420", "--cull-every=120"]
+    assert make(configured={"culling": None}).JupyterHub.services == []
+
+
+def test_the_operators_own_words_come_last(make):
+    c = make(
+        configured={"jupyterhub": {"Spawner": {"default_url": "/tree"}, "JupyterHub": {"log_level": 10}}}
+    )
+    assert c.Spawner.default_url == "/tree"
+    assert c.JupyterHub.log_level == 10
+    assert c.Spawner.ip == "127.0.0.1"
+
+
+def test_tls_and_the_path_are_in_the_address(make):
+    tls = {"certificate": "/c.pem", "key": "/k.pem"}
+    c = make(configured={"address": "192.0.2.1", "base_url": "/veg/", "tls": tls})
+    assert c.JupyterHub.bind_url == "https://192.0.2.1:8000/veg"
+    assert c.JupyterHub.ssl_key == "/k.pem"
+    assert c.JupyterHub.cookie_options["secure"]
+    assert c.JupyterHub.hub_ip == "127.0.0.1"
+
+
+def test_settings_of_spark_reach_kernels(make):
+    spark = {
+        "master": "spark://c:7077",
+        "executors": 3,
+        "conf": {"a.b": "1", "c": "2"},
+        "packages": ["g:a:1"],
+    }
+    environment = make(configured={"spark": spark}).Spawner.environment
+    found = {name: value for name, value in environment.items() if name.startswith("PROBAV_SPARK_")}
+    assert found["PROBAV_SPARK_MASTER"] == "spark://c:7077"
+    assert found["PROBAV_SPARK_EXECUTORS"] == "3"
+    assert found["PROBAV_SPARK_CONF"] == "a.b=1 c=2"
+    assert found["PROBAV_SPARK_PACKAGES"] == "g:a:1"
 
 
 def test_jupyterhub_knows_every_option_we_set(make):
@@ -57,5 +96,42 @@ def test_jupyterhub_knows_every_option_we_set(make):
     classes = [app.JupyterHub, auth.Authenticator, proxy.ConfigurableHTTPProxy, spawner.Spawner,
                spawner.SimpleLocalProcessSpawner, SharedPasswordAuthenticator]  # fmt: skip
     known = {cls.__name__: set(cls.class_trait_names(config=True)) for cls in classes}
-    for section, options in make(token="to-ken").items():
+    for section, options in make(token="to-ken", configured={"servers_per_user": 3}).items():
         assert set(options) <= known[section]
+
+
+@pytest.mark.parametrize("method", ["first-use", "sign-up", "oidc"])
+def test_authenticators_know_every_option_we_set(tmp_path, monkeypatch, method):
+    import firstuseauthenticator
+    import nativeauthenticator
+    import oauthenticator.generic
+    from jupyterhub import app, auth, crypto
+
+    from probav_hub import authentication
+    from probav_hub.configuration import Authentication
+
+    endpoints = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "end_session_endpoint")
+    monkeypatch.setattr(authentication, "discover", lambda oidc: {name: "https://x" for name in endpoints})
+    (tmp_path / "secret").write_text("s")
+    (tmp_path / "secret").chmod(0o600)
+    oidc = {"issuer": "https://x", "client_id": "i", "client_secret_file": tmp_path / "secret",
+            "groups_claim": "groups", "callback_url": "https://h"}  # fmt: skip
+    given = Authentication(
+        method=method, oidc=oidc if method == "oidc" else None, allowed_users=("a",), admins=("b",),
+        allowed_groups=("g",), admin_groups=("h",),
+    )  # fmt: skip
+    c = Config()
+    authentication.authentication(c, given, tmp_path, "pass-word")
+    kinds = [
+        app.JupyterHub,
+        auth.Authenticator,
+        crypto.CryptKeeper,
+        firstuseauthenticator.FirstUseAuthenticator,
+        nativeauthenticator.NativeAuthenticator,
+        oauthenticator.generic.GenericOAuthenticator,
+    ]
+    known = {kind.__name__: set(kind.class_trait_names(config=True)) for kind in kinds}
+    for section, options in c.items():
+        assert set(options) <= known[section]
+    assert c.Authenticator.allowed_users == {"a", "b"}
+    assert "allow_all" not in c.Authenticator

@@ -1,0 +1,185 @@
+"""What would keep a hub from starting, or make it unsafe, found before it starts."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from probav_hub import prepare, proxy
+from probav_hub.authentication import discover, secret
+from probav_hub.configuration import Configuration
+from probav_hub.errors import HubError, near
+from probav_hub.profiles import size
+from probav_hub.settings import data_folder, writable
+
+LEAST_LETTERS = 8  # of a shared password; JupyterHub asks for as many
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with which setting, and what to do about it."""
+
+    setting: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.what}\n    {self.remedy}"
+
+
+def problems(given: Configuration) -> list[Problem]:
+    """Return all that is wrong, in the order of the file's settings; nothing is changed or started."""
+    looks: tuple[Callable[[Configuration], Iterator[Problem]], ...] = (
+        _network, _folders, _authentication, _profiles, _jupyterhub, _machine,
+    )  # fmt: skip
+    return [problem for look in looks for problem in look(given)]
+
+
+def _network(given: Configuration) -> Iterator[Problem]:
+    if given.is_open and not given.tls and not given.tls_elsewhere:
+        yield Problem(
+            "address", f"other machines reach {given.address}, and passwords would travel readably.",
+            "Name certificate and key under tls, set `tls_elsewhere: true` behind a proxy of yours, or "
+            "listen on 127.0.0.1.",
+        )  # fmt: skip
+    if given.is_open and given.spawner == "simple":
+        yield Problem(
+            "spawner", "with `simple` all servers run as the hub's own user, who can read every home.",
+            "Take `sandbox` or `docker` where others than yourself log in.",
+        )  # fmt: skip
+    if given.tls:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(given.tls.certificate, given.tls.key)
+        except (OSError, ssl.SSLError) as error:
+            why = getattr(error, "reason", None) or error.strerror or str(error)
+            yield Problem(
+                "tls", f"{given.tls.certificate} and {given.tls.key} can't be used: {why}.",
+                "Name a certificate in PEM (with those between it and its root) and its own key.",
+            )  # fmt: skip
+    try:
+        prepare.check_port(given.port, given.address)
+    except HubError as error:
+        yield Problem("port", str(error), "Stop what listens there, or name another port.")
+
+
+def _folders(given: Configuration) -> Iterator[Problem]:
+    try:
+        writable(given.state or data_folder() / "hub")
+    except HubError as error:
+        yield Problem("state", str(error), "It holds database, secrets, log and homes.")
+    if given.archive and "://" not in given.archive and not Path(given.archive).is_dir():
+        yield Problem(
+            "archive", f"there is no folder {given.archive}.",
+            "`probav archive ingest` makes an archive; without the setting the hub makes a small demo one.",
+        )  # fmt: skip
+    for name in ("notebooks", "published", "shared"):
+        folder = getattr(given, name)
+        if folder is not None and not folder.is_dir():
+            yield Problem(name, f"there is no folder {folder}.", "Make it, or leave the setting out.")
+
+
+def _authentication(given: Configuration) -> Iterator[Problem]:
+    login = given.authentication
+    if login.method == "shared-password" and given.is_open:
+        yield Problem(
+            "authentication.method", "with one password for all, everybody can be everybody.",
+            "Take oidc, sign-up or first-use where other machines reach the hub.",
+        )  # fmt: skip
+    if login.password_file:
+        try:
+            if len(secret(login.password_file)) < LEAST_LETTERS:
+                yield Problem(
+                    "authentication.password_file", "the password is short.",
+                    f"Take {LEAST_LETTERS} characters or more.",
+                )  # fmt: skip
+        except HubError as error:
+            yield Problem("authentication.password_file", str(error), "It holds one line.")
+    if login.oidc:
+        for attempt in (lambda: secret(login.oidc.client_secret_file), lambda: discover(login.oidc)):
+            try:
+                attempt()
+            except HubError as error:
+                yield Problem(
+                    "authentication.oidc", str(error), "Ask who runs the provider for what it needs."
+                )
+
+
+def _profiles(given: Configuration) -> Iterator[Problem]:
+    cores, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total
+    for profile in given.profiles:
+        if profile.cpu > cores:
+            yield Problem(
+                f"profiles.{profile.name}.cpu", f"{profile.cpu:g} cores; this machine has {cores}.",
+                f"Take {cores} or less.",
+            )  # fmt: skip
+        if size(profile.memory) > memory:
+            yield Problem(
+                f"profiles.{profile.name}.memory", f"{profile.memory}; this machine has {memory >> 20}M.",
+                "Take less: the hub and other servers need some, too.",
+            )  # fmt: skip
+    if not any(not profile.groups for profile in given.profiles):
+        known = ", ".join(sorted({group for profile in given.profiles for group in profile.groups}))
+        login = given.authentication
+        if not login.admins and not (login.oidc and login.oidc.groups_claim):
+            yield Problem(
+                "profiles", f"every one is for groups only ({known}), and nothing puts a user into one.",
+                "Leave `groups` out of one, name an admin who does, or authentication.oidc.groups_claim.",
+            )  # fmt: skip
+
+
+def _jupyterhub(given: Configuration) -> Iterator[Problem]:
+    known = _classes()
+    for name, options in given.jupyterhub.items():
+        if name not in known:
+            yield Problem(
+                f"jupyterhub.{name}", f"JupyterHub has no such class.{near(name, known)}",
+                "Its documentation lists classes and their settings.",
+            )  # fmt: skip
+            continue
+        traits = known[name]
+        for option in options:
+            if option not in traits:
+                yield Problem(
+                    f"jupyterhub.{name}.{option}", f"there is no such setting.{near(option, traits)}",
+                    "A misspelt one would be ignored.",
+                )  # fmt: skip
+
+
+def _classes() -> dict[str, list[str]]:
+    """Return JupyterHub's configurable classes and the names of their settings."""
+    from jupyterhub import auth, proxy, spawner
+    from jupyterhub.app import JupyterHub
+    from traitlets.config import Configurable
+
+    found: dict[str, list[str]] = {}
+
+    def add(kind: Any) -> None:
+        found[kind.__name__] = sorted(kind.class_trait_names(config=True))
+        for below in kind.__subclasses__():
+            add(below)
+
+    add(JupyterHub)
+    for kind in (auth.Authenticator, proxy.Proxy, spawner.Spawner):
+        assert issubclass(kind, Configurable)
+        add(kind)
+    return found
+
+
+def _machine(given: Configuration) -> Iterator[Problem]:
+    for attempt in (prepare.check_java, lambda: proxy.command(data_folder())):
+        try:
+            attempt()
+        except HubError as error:
+            yield Problem("this machine", str(error), "Users' Spark needs Java, the proxy Node.js.")
+    if given.spawner == "docker" and not given.image:
+        yield Problem("image", "is missing.", "Name the image of users' servers, as `make images` builds it.")
+    if given.spawner == "sandbox" and os.geteuid():
+        yield Problem(
+            "spawner", "`sandbox` gives each user an account, which only root can.", "Run it as root."
+        )

@@ -1,0 +1,102 @@
+"""Profiles: sizes of servers, chosen in words on the spawn page and kept to by what starts the servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from probav_hub.configuration import Profile
+from probav_hub.errors import near
+
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class ProfileError(ValueError):
+    """A profile that a user can't have; says why."""
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size such as 1.5G."""
+    return int(float(text[:-1]) * _UNITS[text[-1]])
+
+
+def of_user(profiles: Sequence[Profile], groups: Iterable[str]) -> list[Profile]:
+    """Return the profiles that a member of some groups may choose."""
+    own = set(groups)
+    return [profile for profile in profiles if not profile.groups or own & set(profile.groups)]
+
+
+def choose(profiles: Sequence[Profile], groups: Iterable[str], name: str | None) -> Profile:
+    """Return the profile of a name, the first that a user may have where none is named.
+
+    Raises
+    ------
+    ProfileError
+        If there is none of that name for this user.
+    """
+    own = of_user(profiles, groups)
+    if not own:
+        raise ProfileError("No profile is for you: ask the hub's administrator to add you to a group.")
+    if name is None:
+        return own[0]
+    for profile in own:
+        if profile.name == name:
+            return profile
+    raise ProfileError(f"There is no profile {name!r} for you.{near(name, [each.name for each in own])}")
+
+
+def words(profile: Profile) -> str:
+    """Return what a profile gives, in words."""
+    cores = "1 core" if profile.cpu == 1 else f"{profile.cpu:g} cores"
+    parts = [cores, f"{profile.memory}B of memory"]
+    if profile.disk:
+        parts.append(f"{profile.disk}B of disk")
+    if profile.spark_executors:
+        count = profile.spark_executors
+        parts.append(
+            f"Spark with up to {count} executor{'' if count == 1 else 's'} of "
+            f"{profile.executor_cores} core{'' if profile.executor_cores == 1 else 's'} and "
+            f"{profile.executor_memory}B"
+        )
+    if profile.hours:
+        parts.append(f"for {profile.hours:g} h at most")
+    return ", ".join(parts)
+
+
+def form(profiles: Sequence[Profile], left: dict[str, str] | None = None) -> str:
+    """Return the spawn page's form: a choice of profiles, each with what is left of its budget.
+
+    Parameters
+    ----------
+    profiles : sequence of Profile
+        That the user may choose.
+    left : dict, optional
+        By profile: what is left of the budget, in words.
+    """
+    rows = []
+    for number, profile in enumerate(profiles):
+        checked = " checked" if number == 0 else ""
+        budget = (left or {}).get(profile.name)
+        lines = [words(profile), profile.description, f"Left of your budget: {budget}" if budget else ""]
+        text = "".join(f"<br><small>{escape(line)}</small>" for line in lines if line)
+        rows.append(
+            f'<div class="form-check mb-3"><input class="form-check-input" type="radio" name="profile" '
+            f'id="profile-{profile.name}" value="{profile.name}" required{checked}>'
+            f'<label class="form-check-label" for="profile-{profile.name}">'
+            f"<strong>{escape(profile.title)}</strong>{text}</label></div>"
+        )
+    return f'<fieldset><legend class="fs-5">Size of the server</legend>{"".join(rows)}</fieldset>'
+
+
+def apply(spawner: Any, profile: Profile) -> None:
+    """Give a spawner the limits of a profile, and its kernels the size of their Spark."""
+    spawner.cpu_limit = profile.cpu
+    spawner.mem_limit = size(profile.memory)
+    if profile.spark_executors:
+        spawner.environment = {
+            **spawner.environment,
+            "PROBAV_SPARK_EXECUTORS": str(profile.spark_executors),
+            "PROBAV_SPARK_EXECUTOR_CORES": str(profile.executor_cores),
+            "PROBAV_SPARK_EXECUTOR_MEMORY": profile.executor_memory.lower(),
+        }

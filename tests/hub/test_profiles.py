@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from probav_hub import profiles
+from probav_hub.configuration import Profile
+
+SMALL = Profile(name="small", title="Small <b>", cpu=1, memory="2G")
+LARGE = Profile(
+    name="large", title="Large", description="For <jobs>", cpu=4, memory="16G", groups=("staff", "guests"),
+    spark_executors=3, executor_cores=2, executor_memory="4G", hours=8, disk="50G",
+)  # fmt: skip
+
+
+class Spawner:
+    environment = {"A": "1"}  # noqa: RUF012
+
+
+def test_a_profile_is_for_its_groups():
+    assert profiles.of_user([SMALL, LARGE], []) == [SMALL]
+    assert profiles.of_user([SMALL, LARGE], ["guests"]) == [SMALL, LARGE]
+
+
+def test_what_is_not_offered_is_refused():
+    assert profiles.choose([SMALL, LARGE], [], None) == SMALL
+    with pytest.raises(profiles.ProfileError, match="no profile 'large' for you"):
+        profiles.choose([SMALL, LARGE], ["others"], "large")
+    with pytest.raises(profiles.ProfileError, match="ask the hub's administrator"):
+        profiles.choose([LARGE], [], None)
+
+
+def test_words():
+    assert profiles.words(SMALL) == "1 core, 2GB of memory"
+    assert profiles.words(LARGE) == (
+        "4 cores, 16GB of memory, 50GB of disk, Spark with up to 3 executors of 2 cores and 4GB, "
+        "for 8 h at most"
+    )
+
+
+def test_the_form_escapes_and_labels():
+    made = profiles.form([SMALL, LARGE], {"large": "3.5 core-hours"})
+    assert "Small &lt;b&gt;" in made
+    assert "For &lt;jobs&gt;" in made
+    assert "Left of your budget: 3.5 core-hours" in made
+    assert made.count("checked") == 1
+    for name in ("small", "large"):
+        assert f'for="profile-{name}"' in made
+
+
+def test_limits_reach_the_spawner():
+    spawner = Spawner()
+    profiles.apply(spawner, LARGE)
+    assert (spawner.cpu_limit, spawner.mem_limit) == (4, 16 << 30)
+    assert spawner.environment == {
+        "A": "1", "PROBAV_SPARK_EXECUTORS": "3", "PROBAV_SPARK_EXECUTOR_CORES": "2",
+        "PROBAV_SPARK_EXECUTOR_MEMORY": "4g",
+    }  # fmt: skip
+    assert Spawner.environment == {"A": "1"}
+
+
+@pytest.mark.parametrize(("text", "count"), [("1K", 1024), ("1.5G", 3 << 29), ("2T", 2 << 40)])
+def test_sizes(text, count):
+    assert profiles.size(text) == count
