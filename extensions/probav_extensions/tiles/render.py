@@ -126,11 +126,11 @@ def image(layer: Layer, z: int, x: int, y: int) -> NDArray[np.float32] | None:
     else:
         values = np.where(keep, dn, np.nan).astype(np.float32)
     is_smaller = is_continuous and max(across, down) > size
-    moved = grid.transform * Affine.scale(size)
+    moved = grid.transform @ Affine.scale(size)
     out = np.full((SIDE, SIDE), np.nan, np.float32)
     reproject(
         values, out,
-        src_transform=moved * Affine.translation(window[1].start, window[0].start),
+        src_transform=moved @ Affine.translation(window[1].start, window[0].start),
         src_crs=grid.crs, src_nodata=np.nan,
         dst_transform=Affine((east - west) / SIDE, 0, west, 0, (south - north) / SIDE, north),
         dst_crs=_MERCATOR, dst_nodata=np.nan,
