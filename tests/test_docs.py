@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-KINDS = {"python", "console", ""}
+KINDS = {"python", "console", "yaml", ""}
 
 
 def blocks(page, kind):
@@ -96,6 +96,17 @@ def test_commands_run(page, here, archive, sources):
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip(), line
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.name
+)
+def test_configurations_of_the_hub_are_right(page, tmp_path):
+    from probav_hub.configuration import load
+
+    for body in blocks(page, "yaml"):
+        (tmp_path / "probav-hub.yaml").write_text(body)
+        load(tmp_path / "probav-hub.yaml")
 
 
 def watch_until_interrupted(command, here):

@@ -20,7 +20,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
-from probav_kernels import ui
+from probav_kernels import activity, ui
 
 _LISTENS = "0A"  # state of a socket in Linux's table of them
 _PASSED = ("Content-Type", "Cache-Control", "Content-Disposition", "Last-Modified", "ETag")
@@ -118,6 +118,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     os.environ[ui.PREFIX] = server.base_url  # for the kernels, which link to it
     _encrypt(server)
+    activity.watch(server)
     application: Any = server.web_app
     route = url_path_join(server.base_url, ui.ROUTE, r"(\d+)(?:/.*)?")
     application.add_handlers(".*$", [(route, SparkPages)])

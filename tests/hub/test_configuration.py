@@ -96,3 +96,9 @@ def test_whatever_is_written_is_taken_or_told(tmp_path_factory, content):
         told = ""
         assert Configuration.model_validate(made.model_dump(mode="json")) == made
     assert not told or str(file) in told
+
+
+def test_the_guide_tells_every_setting():
+    guide = (Path(__file__).parents[2] / "docs" / "operator.md").read_text()
+    table = guide.partition("| setting | what it says |")[2]
+    assert [name for name in Configuration.model_fields if f"`{name}`" not in table] == []
