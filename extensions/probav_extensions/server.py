@@ -1,4 +1,4 @@
-"""An extension of the notebook server: tiles of the archive for maps.
+"""An extension of the notebook server: tiles of the archive for maps, and JSON for the panel.
 
 The server lets in whom it lets in elsewhere. Its own prefix is handed to its kernels, so that a map in a
 notebook finds the tiles wherever the server is: behind the hub, a proxy, or alone.
@@ -12,11 +12,12 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 
+from probav_extensions import api
 from probav_extensions.tiles import handlers as tiles
 from probav_extensions.tiles.route import PREFIX
 
 Handlers = Callable[[str], list[Any]]
-_ROUTES: tuple[Handlers, ...] = (tiles.handlers,)  # each gives routes below a base URL
+_ROUTES: tuple[Handlers, ...] = (tiles.handlers, api.handlers)  # each gives routes below a base URL
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
