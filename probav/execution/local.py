@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from probav.accumulate import Accumulator
 from probav.archive import Progress
+from probav.histogram import Partial
 from probav.query import Task, run
+
+_PATIENCE = 1.0  # seconds for tasks to end after an interrupt: compiled code goes on to its end
+_AT_ONCE = 1 << 20  # pixels of a zone and date that a task counts before an interrupt is missed
 
 
 def threads() -> int:
@@ -22,16 +30,18 @@ def threads() -> int:
 def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | None = None) -> None:
     """Run tasks in threads, which add what they count to the accumulator.
 
-    An interrupt leaves no task behind.
+    After an interrupt, or where a task fails, no other one begins and those that run stop at their next chunk
+    of time; they are waited for, but not for long.
     """
+    sink = _Sink(accumulator)
 
     def work(task: Task) -> int:
-        read = run(task, accumulator)
+        read = run(task, sink)
         accumulator.finish(task.zones)
         return read
 
     done, read = 0, 0
-    if len(tasks) == 1:  # a point, a field: a thread takes longer to start
+    if len(tasks) == 1 and _pixels(tasks[0]) <= _AT_ONCE:  # a point, a field: a thread takes longer to start
         read = work(tasks[0])
         if progress is not None:
             progress(1, 1, read)
@@ -50,10 +60,35 @@ def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | No
                 done, read = done + 1, read + future.result()
                 if progress is not None:
                     progress(done, len(tasks), read)
-    finally:
+    except BaseException:
+        sink.stopped.set()
         for future in running:
             future.cancel()
-        wait(running)
+        if wait(running, _PATIENCE).not_done:
+            _pool.cache_clear()  # the next query gets threads that are free
+        raise
+
+
+class _Stopped(Exception):
+    """Nobody waits for a task any more."""
+
+
+class _Sink:
+    """Passes counts on until it is stopped."""
+
+    def __init__(self, accumulator: Accumulator) -> None:
+        self._accumulator = accumulator
+        self.stopped = threading.Event()
+
+    def add(self, partial: Partial, complete: NDArray[np.bool_]) -> None:
+        if self.stopped.is_set():
+            raise _Stopped
+        self._accumulator.add(partial, complete)
+
+
+def _pixels(task: Task) -> int:
+    """Return how many pixels of zones a task counts, all dates together."""
+    return (int((task.runs[:, 3] - task.runs[:, 2]).sum()) + len(task.edges)) * len(task.dates)
 
 
 @lru_cache(maxsize=1)
