@@ -15,7 +15,7 @@ import json
 import math
 import os
 import threading
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,11 +27,12 @@ import shapely
 from numpy.typing import NDArray
 
 from probav import storage
-from probav.archive import Archive, Product
+from probav.archive import Archive, Product, Progress
 from probav.caches import ByteCache, cache_budget
 from probav.chunkwise import ChunkwiseReader
 from probav.decimation import halve
 from probav.errors import BudgetError
+from probav.execution.local import threads
 from probav.kept_files import KeptFiles, room_of
 from probav.masks import parse_mask
 
@@ -148,29 +149,35 @@ class Overviews:
             out[here], kept[here] = dn[within][there], keep[within][there]
         return out, kept
 
-    def make(self, dates: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    def make(self, dates: NDArray[np.intp], progress: Progress | None = None) -> None:
         """Make and keep the overviews of some dates, with those that lie in the same chunks.
 
-        Yields
-        ------
-        done, total : int
-            Pages of the finest level that is kept.
+        Parameters
+        ----------
+        dates : (t,) int
+            Positions in `product.times`.
+        progress : callable, optional
+            Called with pages of the finest level done, in all, and bytes of pixels decoded.
         """
-        blocks = np.unique(self.product.positions[dates] // self._depth).tolist()
         finest = _DIRECT + 1
         side = PAGE << finest
-        height, width = self.product.grid.height, self.product.grid.width
         places = [
             (i, j)
-            for i in range(-(-height // side))
-            for j in range(-(-width // side))
+            for i in range(-(-self.product.grid.height // side))
+            for j in range(-(-self.product.grid.width // side))
             if self._holds(finest, i, j)
         ]
-        for number, (block, place) in enumerate(((b, p) for b in blocks for p in places), start=1):
-            self._page(block, finest, *place)
-            yield number, len(blocks) * len(places)
-            if number % len(places) == 0:  # those above are small
-                for level in range(finest + 1, self.levels + 1):
+        blocks = np.unique(self.product.positions[dates] // self._depth).tolist()
+        done, read = 0, 0
+        with ThreadPoolExecutor(threads()) as pool:
+            for block in blocks:
+                missing = [self._missing(block, finest, *place) for place in places]
+                pages = pool.map(lambda place, block=block: self._page(block, finest, *place), places)
+                for _, size in zip(pages, missing, strict=True):
+                    done, read = done + 1, read + size
+                    if progress is not None:
+                        progress(done, len(blocks) * len(places), read)
+                for level in range(finest + 1, self.levels + 1):  # small: from what is in memory
                     for i, j in sorted({(i >> level - finest, j >> level - finest) for i, j in places}):
                         self._page(block, level, i, j)
 
@@ -187,9 +194,18 @@ class Overviews:
                 if (data := files.get(key)) is not None and (page := self._unpacked(data, block)):
                     return page
             page = self._made(block, level, i, j)
-            if (kept := next((files for files in self._files if files.is_writable), None)) is not None:
+            if (kept := self._writable()) is not None:
                 kept.put(key, page.dn.tobytes() + page.keep.tobytes())
             return page
+
+    def _writable(self) -> KeptFiles | None:
+        return next((files for files in self._files if files.is_writable), None)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where overviews are kept that are made now; None for nowhere."""
+        kept = self._writable()
+        return None if kept is None else kept.folder
 
     def _unpacked(self, data: bytes, block: int) -> _Page | None:
         shape = (len(self._dates(block)), PAGE, PAGE)

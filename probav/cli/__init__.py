@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import probav
 from probav import options
-from probav.cli import archive, catalogue, queries, register, verify, versions
+from probav.cli import archive, catalogue, overviews, queries, register, verify, versions
 from probav.cli.terminal import group
 from probav.errors import ProbavError, QueryError
 
@@ -54,6 +54,7 @@ def _parser() -> options.Parser:
     register.add(actions)
     verify.add(actions)
     versions.add(actions)
+    overviews.add(actions)
     queries.add(commands)
     catalogue.add(commands, actions)
     return parser

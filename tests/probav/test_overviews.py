@@ -126,7 +126,7 @@ def test_a_folder_of_overviews_is_shared(product, own_folder, tmp_path, monkeypa
     monkeypatch.setattr(overviews, "PAGE", 40)
     folder, rights = ordinary_user
     monkeypatch.setenv("PROBAV_OVERVIEWS", str(folder / "shared"))
-    list(made(product).make(np.array([4])))  # the data manager
+    made(product).make(np.array([4]))  # the data manager
     files = [path for path in (folder / "shared").rglob("*") if path.is_file()]
     assert files
     assert not own_folder.exists()
@@ -153,10 +153,27 @@ def test_more_than_may_be_read_is_refused_until_it_is_made(product, monkeypatch)
     where = (4, 3, slice(0, 42), slice(0, 34))
     with pytest.raises(BudgetError, match="`probav archive overviews`"):
         made(product, budget=1000).read(*where)
-    steps = list(made(product).make(np.array([4])))
-    assert steps == [(n, 2) for n in (1, 2)]
+    steps = []
+    made(product).make(np.array([4]), lambda *step: steps.append(step))
+    assert [step[:2] for step in steps] == [(1, 2), (2, 2)]
+    assert steps[-1][2] >= 12 * 330 * 270
     overviews._PAGES.clear()
     assert made(product, budget=1000).read(*where)[1].any()
+
+
+def test_the_command_makes_them(world, own_folder, capsys):
+    from probav.cli import main
+
+    s10 = "PROBAV_L3_S10_TOC_333M"
+    assert main(["archive", "overviews", s10, "--archive", world.url, "--mask", "clear"]) == 0
+    assert capsys.readouterr().out == f"Overviews of NDVI of {s10} are in {own_folder}\n"
+    overviews._PAGES.clear()
+    product = world.archive[s10]
+    own = made(product, mask="clear", budget=0)
+    top, left = int(product.held.bounds[1]) >> 3, int(product.held.bounds[0]) >> 3
+    assert own.read(0, 3, slice(top, top + 37), slice(left, left + 37))[1].any()
+    assert main(["archive", "overviews", s10, "--archive", world.url, "--variable", "NDWI"]) == 2
+    assert "no variable 'NDWI'" in capsys.readouterr().err
 
 
 def test_threads_that_ask_for_the_same_get_the_same(product, monkeypatch):
