@@ -57,33 +57,70 @@ def latest_image(product: Product, area: Bounds) -> Overlay | None:
     -------
     Overlay, or None where the archive holds nothing there or too many pixels to read for a picture.
     """
-    extent = product.extent
-    if not extent.dates:
-        return None
-    held = transform_bounds(extent.crs, "EPSG:4326", *extent.bounds)
-    west, south = max(area[0], held[0]), max(area[1], held[1], -_MERCATOR_LIMIT)
-    east, north = min(area[2], held[2]), min(area[3], held[3], _MERCATOR_LIMIT)
-    if west >= east or south >= north:
+    if not product.extent.dates:
         return None
     name = product.definition.default
     if name not in product.variables:
         name = next(iter(product.variables))
     fullest = None
     for date in product.times[::-1][:_DATES_TRIED]:
-        image = product.load((west, south, east, north), time=str(date), variable=[name])[name].isel(time=0)
-        if image.size == 0 or image.size > MAX_PIXELS:
+        loaded = _pixels(product, area, name, str(date))
+        if loaded is None:
             return None
-        values = np.asarray(image.values, dtype="float32")
-        share = float(np.isfinite(values).mean())
+        share = float(np.isfinite(loaded[0]).mean())
         if fullest is None or share > fullest[0]:
-            transform = _transform(image.x.values, image.y.values, extent.resolution)
-            fullest = (share, values, transform, str(date))
+            fullest = (share, *loaded, str(date))
         if share > _ENOUGH:
             break
     assert fullest is not None
-    _, values, transform, date = fullest
-    pixels, corners = to_mercator(rgba(values, product.definition.variable(name)), transform, extent.crs)
-    return Overlay(_png(pixels), corners, date, name)
+    return _overlay(product, name, *fullest[1:])
+
+
+def image(
+    product: Product, area: Bounds, variable: str, date: str, mask: str | None = None
+) -> Overlay | None:
+    """Return the picture of a variable on a date.
+
+    Parameters
+    ----------
+    product : Product
+    area : west, south, east, north in degrees; clipped to what the archive holds
+    variable : str
+    date : str
+    mask : str, optional
+        What it leaves out is transparent.
+
+    Returns
+    -------
+    Overlay, or None where the archive holds nothing there or too many pixels to read for a picture.
+    """
+    loaded = _pixels(product, area, variable, date, mask)
+    return None if loaded is None else _overlay(product, variable, *loaded, date)
+
+
+def _pixels(
+    product: Product, area: Bounds, variable: str, date: str, mask: str | None = None
+) -> tuple[NDArray[np.float32], Affine] | None:
+    extent = product.extent
+    held = transform_bounds(extent.crs, "EPSG:4326", *extent.bounds)
+    west, south = max(area[0], held[0]), max(area[1], held[1], -_MERCATOR_LIMIT)
+    east, north = min(area[2], held[2]), min(area[3], held[3], _MERCATOR_LIMIT)
+    if west >= east or south >= north:
+        return None
+    loaded = product.load((west, south, east, north), time=date, mask=mask, variable=[variable])
+    pixels = loaded[variable].isel(time=0)
+    if pixels.size == 0 or pixels.size > MAX_PIXELS:
+        return None
+    transform = _transform(pixels.x.values, pixels.y.values, extent.resolution)
+    return np.asarray(pixels.values, dtype="float32"), transform
+
+
+def _overlay(
+    product: Product, variable: str, values: NDArray[np.float32], transform: Affine, date: str
+) -> Overlay:
+    coloured = rgba(values, product.definition.variable(variable))
+    pixels, corners = to_mercator(coloured, transform, product.extent.crs)
+    return Overlay(_png(pixels), corners, date, variable)
 
 
 def to_mercator(

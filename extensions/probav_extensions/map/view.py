@@ -1,234 +1,235 @@
-"""The map on which areas of interest are drawn; what is drawn and the Aoi are always the same thing."""
+"""The map with its buttons, list and images; what is drawn and the Aoi are always the same thing."""
 
 from __future__ import annotations
 
-import math
+import asyncio
+import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import geopandas as gpd
 import ipyleaflet
 import ipywidgets
-import numpy as np
-import pandas as pd
-import shapely
+from IPython.display import display, update_display
 
-import probav
-from probav.errors import ProbavError
+from probav.archive import Archive
 from probav_extensions import outlines
-from probav_extensions.colours import AOI, BORDER, LAND, SEA
-from probav_extensions.overlay import Overlay, latest_image
-from probav_extensions.picture import map_figure
+from probav_extensions.map import background, measure, twin
+from probav_extensions.map.clicked import Clicked
+from probav_extensions.map.drawing import Drawing
+from probav_extensions.map.images import Images
+from probav_extensions.map.listing import Listing
+from probav_extensions.map.model import Areas
+from probav_extensions.map.sources import Sources
+from probav_extensions.map.toolbar import Toolbar
 
 if TYPE_CHECKING:
     from probav import Aoi, Product
 
-_SHAPE = {"color": AOI, "weight": 2, "fillOpacity": 0.1}
-_MAX_VERTICES = 500  # with more, a handle a vertex is no way to edit
-_BROWSER_DIGITS = 1e-6  # degrees: the browser rounds what passes through it
-_SCREEN = (800, 480)  # pixels, for the first zoom
-_WORLD = (-180.0, -60.0, 180.0, 75.0)
-_BELOW = "background"  # the pane below images, which lie below all lines of the ordinary one
-_HINT = "Draw a polygon or a rectangle with the buttons at the left."
+_HINT = "Draw a polygon or a rectangle with the buttons above, or add an area by file, place or coordinates."
+_CLICK = "A click on the map shows the series of that pixel."
+_WAIT = 1.0  # seconds after the last change until the picture of the saved notebook is drawn anew
+_show: Any = display  # IPython gives them no types
+_update: Any = update_display
 
 
-class AoiMap(ipyleaflet.Map):  # type: ignore[misc]
-    """A map to draw, edit and delete areas of interest on; nothing is requested from outside.
+class AoiMap(ipywidgets.VBox):  # type: ignore[misc]
+    """A map to draw, edit and measure areas of interest on, over images of the archive.
+
+    Nothing is requested from outside.
 
     Parameters
     ----------
     aoi : Aoi, optional
         Shown at first.
     product : Product, optional
-        Its latest image lies under the drawing, and its extent is shown where there is no `aoi`.
+        Its image lies under the drawing, and its extent is shown where there is no `aoi`.
+    archive : Archive, optional
+        Whose products can be chosen and are counted in pixels; that of `product` if not given.
+
+    Attributes
+    ----------
+    areas : Areas
+        What is on the map, to be edited by program as by mouse.
+    map : ipyleaflet.Map
     """
 
-    def __init__(self, aoi: Aoi | None = None, product: Product | None = None) -> None:
+    def __init__(
+        self, aoi: Aoi | None = None, product: Product | None = None, archive: Archive | None = None
+    ) -> None:
+        if archive is None and product is not None:
+            archive = Archive(product.store)
         held = tuple(product.footprint().total_bounds) if product is not None else None
-        view = aoi.bounds if aoi is not None else held
-        area = outlines.neighbourhood(view, margin=1.5) if view is not None else None
-        self.overlay: Overlay | None = None
-        if product is not None and area is not None:
-            self.overlay = latest_image(product, area)
-        self._view = view
-        self._aoi: Aoi | None = None
-        self._callbacks: list[Callable[[Aoi | None], None]] = []
-        self._updating = False
-        self._status = ipywidgets.HTML()
-        self._fixed = ipyleaflet.GeoJSON(data=_collection([]), style={**_SHAPE, "interactive": False})
-        self._draw = ipyleaflet.DrawControl(
-            polygon={"shapeOptions": _SHAPE, "allowIntersection": False, "showArea": False},
-            rectangle={"shapeOptions": _SHAPE, "showArea": False},
-            polyline={}, circle={}, circlemarker={}, marker={},
+        self._view = aoi.bounds if aoi is not None else held
+        area = outlines.neighbourhood(self._view, margin=1.5) if self._view is not None else None
+        self._products = list(archive) if archive is not None else []
+        self._message, self._measured = "", ""
+        self._handles: tuple[str, str] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.status = ipywidgets.HTML()
+        self.areas = Areas(aoi)
+        self.drawing = Drawing(self.areas, self.tell)
+        self.toolbar = Toolbar(self.areas, self.drawing.control, self._guide, self.fit)
+        self.listing = Listing(self.areas, self._show_area)
+        self.sources = Sources(self.areas, self.tell, lambda found: self.fit(found.bounds))
+        self.clicked = Clicked(self.tell)
+        self._below, self._borders = background.below(area), background.borders(area)
+        self.images = Images(archive, product, area, self.tell, self._lay)
+        centre, zoom = background.camera(self._view or background.WORLD)
+        self._controls = [
+            ipyleaflet.ZoomControl(position="topleft"),
+            self.drawing.control,
+            ipyleaflet.ScaleControl(position="bottomleft", imperial=False),
+            ipyleaflet.AttributionControl(position="bottomright", prefix="Natural Earth"),
+        ]
+        self.map = ipyleaflet.Map(
+            center=centre, zoom=zoom, layers=self._layers(), controls=self._controls, panes=background.PANES,
+            zoom_control=False, attribution_control=False, scroll_wheel_zoom=True, prefer_canvas=True,
+            layout=ipywidgets.Layout(height=f"{background.SCREEN[1]}px", flex="1 1 24em", min_width="18em"),
         )  # fmt: skip
-        centre, zoom = _camera(view or _WORLD)
-        super().__init__(
-            center=centre,
-            zoom=zoom,
-            layers=[*_layers(area, self.overlay), self._fixed],
-            controls=[
-                ipyleaflet.ZoomControl(position="topleft"),
-                self._draw,
-                ipyleaflet.ScaleControl(position="bottomleft", imperial=False),
-                ipyleaflet.AttributionControl(position="bottomright", prefix="Natural Earth"),
-                ipyleaflet.WidgetControl(widget=self._status, position="topright"),
-            ],
-            panes={_BELOW: {"zIndex": 350}},
-            zoom_control=False,
-            attribution_control=False,
-            scroll_wheel_zoom=True,
-            layout=ipywidgets.Layout(height=f"{_SCREEN[1]}px"),
-        )
-        self._draw.observe(self._drawn, names="data")
-        self.aoi = aoi
+        self.map.on_interaction(self._interacted)
+        self.map.observe(self._looked, names=["zoom", "bounds"])
+        self.drawing.look(self.map.zoom, None)
+        self.areas.on_change(self._changed)
+        super().__init__([self.toolbar.widget, self._beside(), self.status, self.clicked.widget])
+        self._changed(aoi, first=True)
 
     @property
     def aoi(self) -> Aoi | None:
         """What is on the map; None when nothing is. Setting it redraws the map."""
-        return self._aoi
+        return self.areas.aoi
 
     @aoi.setter
     def aoi(self, aoi: Aoi | None) -> None:
-        changed = aoi is not self._aoi
-        self._aoi = aoi
-        self._show()
-        if changed:
-            for callback in list(self._callbacks):
-                callback(aoi)
+        self.areas.assign(aoi)
 
     def on_change(self, callback: Callable[[Aoi | None], None]) -> None:
         """Call `callback(aoi)` after every change, by mouse or by program; None when all is deleted."""
-        self._callbacks.append(callback)
+        self.areas.on_change(callback)
 
-    def _show(self, problem: str = "") -> None:
-        """Put the Aoi on the map: what can be edited by mouse into the draw control, the rest as it is."""
-        features = [] if self._aoi is None else self._aoi.geojson["features"]
-        fixed = [not _editable(shape) for shape in ([] if self._aoi is None else self._aoi.frame.geometry)]
-        drawn = [_for_browser(f) for f, is_fixed in zip(features, fixed, strict=True) if not is_fixed]
-        self._updating = True
-        try:
-            self._draw.data = drawn
-            shapes = [f for f, is_fixed in zip(features, fixed, strict=True) if is_fixed]
-            self._fixed.data = _collection(shapes)
-        finally:
-            self._updating = False
-        if problem:
-            text = f"<b>Not taken:</b> {problem}"
-        elif self._aoi is None:
-            text = _HINT
-        else:
-            count = f"{len(features)} feature" + ("s" if len(features) > 1 else "")
-            text = f"{count}, {self._aoi.area_km2:,.0f} km²"
-        self._status.value = f'<div style="max-width: 28em; padding: 0 6px">{text}</div>'
+    def fit(self, bounds: outlines.Bounds | None = None) -> None:
+        """Show west, south, east, north; all areas, or what the map began with, if not given."""
+        if bounds is None:
+            bounds = self.aoi.bounds if self.aoi is not None else self._view or background.WORLD
+        centre, zoom = background.camera(bounds)
+        with self.map.hold_sync():
+            self.map.center, self.map.zoom = centre, zoom
 
-    def _drawn(self, change: dict[str, Any]) -> None:
-        if self._updating:
+    def tell(self, problem: str) -> None:
+        """Show a sentence beneath the map: why something wasn't taken; nothing takes it away again."""
+        self._message = f"<b>Not taken:</b> {html.escape(problem)}" if problem else ""
+        self._say()
+
+    def _guide(self, hint: str) -> None:
+        self._message = hint
+        self._say()
+
+    def _say(self) -> None:
+        rest = self._message or (_HINT if self.aoi is None else _CLICK if self.images.shown else "")
+        if self.drawing.left_out:
+            rest += f" {self.drawing.left_out:,} small areas here are not drawn; zoom in to see them."
+        lines = [line for line in (self._measured, rest) if line]
+        self.status.value = f'<div role="status" style="line-height: 1.4">{"<br>".join(lines)}</div>'
+
+    def _beside(self) -> ipywidgets.HBox:
+        """Return the map with its panel, of which one part shows at a time."""
+        parts = {
+            "Areas": self.listing.widget, "Add": self.sources.widget, "Image": self.images.widget,
+        }  # fmt: skip
+        chooser = ipywidgets.ToggleButtons(
+            options=list(parts), style={"button_width": "5.5em"}, tooltip="What the panel shows",
+        )  # fmt: skip
+        shown = ipywidgets.VBox([parts["Areas"]], layout=ipywidgets.Layout(overflow="auto"))
+        chooser.observe(lambda change: setattr(shown, "children", [parts[change["new"]]]), names="value")
+        panel = ipywidgets.VBox(
+            [chooser, shown],
+            layout=ipywidgets.Layout(
+                flex="0 0 22em", max_height=f"{background.SCREEN[1]}px", padding="0 0 0 8px"
+            ),
+        )
+        return ipywidgets.HBox([self.map, panel], layout=ipywidgets.Layout(width="100%"))
+
+    def _layers(self) -> list[ipyleaflet.Layer]:
+        return [
+            *self._below, *self.images.layers, self._borders, self.images.holdings.layer, self.drawing.fixed,
+            self.clicked.mark,
+        ]  # fmt: skip
+
+    def _lay(self) -> None:
+        """Put the chosen images on the map; the two of a split belong to its divider."""
+        self.map.controls = self._controls
+        self.map.layers = self._layers()
+        if self.images.split is not None:
+            self.map.controls = [*self._controls, self.images.split]
+        self._redraw_twin()
+
+    def _show_area(self, zone: str) -> None:
+        self.drawing.take_up(zone)
+        self.fit(self.areas.shape(zone).bounds)
+
+    def _changed(self, aoi: Aoi | None, *, first: bool = False) -> None:
+        if not first:
+            self._message = ""
+        self._measured = measure.words(aoi, self._products)
+        self._say()
+        self._redraw_twin()
+
+    def _looked(self, _: Any) -> None:
+        if self.map.bounds:
+            (south, west), (north, east) = self.map.bounds
+            before = self.drawing.left_out
+            self.drawing.look(self.map.zoom, (west, south, east, north))
+            if self.drawing.left_out != before:
+                self._say()
+
+    def _interacted(self, **event: Any) -> None:
+        if event.get("type") != "click" or self.toolbar.mode is not None:
             return
-        try:
-            aoi = self._merged(change["new"])
-        except ProbavError as error:
-            self._show(problem=str(error))  # back to the last valid state, which the variable still holds
-            return
-        self.aoi = aoi
-
-    def _merged(self, features: list[dict[str, Any]]) -> Aoi | None:
-        """Return what the browser shows as an Aoi: ids, names, order and untouched coordinates are kept."""
-        known = None if self._aoi is None else self._aoi.frame
-        taken = set() if known is None else set(known.index)
-        shapes: dict[str, shapely.Geometry] = {}
-        for feature in features:
-            shape = shapely.geometry.shape(feature["geometry"])
-            zone = str((feature.get("properties") or {}).get("id") or "")
-            if zone not in taken or zone in shapes:
-                zone = _next_id(taken | set(shapes))
-                # one turn of the world too far, where the map was dragged across the antimeridian
-                turns = math.floor((shape.centroid.x + 180) / 360)
-                shape = shapely.transform(shape, lambda xy, turns=turns: xy - [360 * turns, 0])
-            elif known is not None and _same(shape, known.geometry[zone]):
-                shape = known.geometry[zone]
-            shapes[zone] = shape
-        rows = []
-        if known is not None:
-            fixed = [zone for zone, shape in known.geometry.items() if not _editable(shape)]
-            kept = known.loc[[zone for zone in known.index if zone in shapes or zone in fixed]]
-            rows.append(
-                kept.set_geometry([shapes.get(zone, kept.geometry[zone]) for zone in kept.index], crs=4326)
+        product = self.images.shown
+        if product is not None:
+            latitude, longitude = event["coordinates"]
+            self.clicked.ask(
+                product, self.images.variable.value, longitude, latitude, self.images.chosen_mask
             )
-        new = [zone for zone in shapes if zone not in taken]
-        if new:
-            names = {"name": [f"area {zone}" for zone in new]}
-            rows.append(
-                gpd.GeoDataFrame(names, geometry=[shapes[z] for z in new], index=new, crs="EPSG:4326")
-            )
-        rows = [part for part in rows if len(part)]
-        # what the mouse drew is shown as it is: a crossing is told, not mended behind the user's back
-
-        drawn = gpd.GeoDataFrame(pd.concat(rows), crs="EPSG:4326") if rows else None
-        return None if drawn is None else probav.aoi(drawn, repair=False)
 
     def __repr__(self) -> str:
-        return f"<AoiMap {self._aoi!r}>" if self._aoi is not None else "<AoiMap, nothing drawn>"
+        return f"<AoiMap {self.aoi!r}>" if self.aoi is not None else "<AoiMap, nothing drawn>"
+
+    def _twin(self) -> tuple[Any, dict[str, str]]:
+        area = twin.extent(self.aoi, self._view)
+        return twin.picture(self.aoi, self._view, self.images.picture(area)), twin.table(self.aoi)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Show the live map, and beside it a picture for when the notebook is read without a kernel."""
-        bundle = super()._repr_mimebundle_(**options) or {}
-        view = self._view if self._aoi is None else self._aoi.bounds
-        area = outlines.neighbourhood(view, margin=0.3) if view is not None else _WORLD
-        data, metadata = map_figure(area, self._aoi, self.overlay)._repr_mimebundle_()
-        return {**bundle, **data, "text/plain": repr(self)}, metadata
+        """Return the live map, and picture and table for when the notebook is read without a kernel."""
+        live = super()._repr_mimebundle_(**options) or {}
+        data, metadata = twin.bundle(*self._twin())
+        return {**live, **data}, metadata
 
+    def _ipython_display_(self) -> None:
+        """Show the live map, or where there is none a picture and a table, which follow its changes."""
+        live = super()._repr_mimebundle_() or {}
+        _show({**live, "text/plain": repr(self)}, raw=True)
+        figure, words = self._twin()
+        data, metadata = figure._repr_mimebundle_()
+        self._handles = f"probav-map-{id(self)}-picture", f"probav-map-{id(self)}-table"
+        _show(data, metadata=metadata, raw=True, display_id=self._handles[0])
+        _show(words, raw=True, display_id=self._handles[1])
 
-def _layers(area: outlines.Bounds | None, overlay: Overlay | None) -> list[ipyleaflet.Layer]:
-    """Sea and land in a pane below the image, borders above it."""
-    sea = ipyleaflet.Rectangle(
-        bounds=((-89, -540), (89, 540)), stroke=False, fill_color=SEA, fill_opacity=1.0,
-        pane=_BELOW,
-    )  # fmt: skip
-    land = ipyleaflet.GeoJSON(
-        data=outlines.world(area, lines=False), name="land",
-        # the layer's own `pane` doesn't reach its features, a style does
-        style={"stroke": False, "fillColor": LAND, "fillOpacity": 1, "interactive": False, "pane": _BELOW},
-    )  # fmt: skip
-    borders = ipyleaflet.GeoJSON(
-        data=outlines.world(area, lines=True), name="borders",
-        style={"color": BORDER, "weight": 0.8, "fill": False, "interactive": False},
-    )  # fmt: skip
-    if overlay is None:
-        return [sea, land, borders]
-    name = f"{overlay.variable} {overlay.date}"
-    return [sea, land, ipyleaflet.ImageOverlay(url=overlay.url, bounds=overlay.corners, name=name), borders]
+    def _redraw_twin(self) -> None:
+        """Draw the picture of the saved notebook anew, once the user pauses."""
+        if self._handles is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            self._timer = asyncio.get_running_loop().call_later(_WAIT, self._update_twin)
+        except RuntimeError:  # no loop: not in a kernel
+            self._update_twin()
 
-
-def _camera(bounds: outlines.Bounds) -> tuple[tuple[float, float], int]:
-    """Return centre (latitude, longitude) and the highest zoom that shows bounds wholly."""
-    west, south, east, north = bounds
-    south, north = max(south, -85.0), min(north, 85.0)
-    bottom, top = (math.asinh(math.tan(math.radians(edge))) for edge in (south, north))
-    across = _SCREEN[0] / 256 * 360 / max(east - west, 1e-3)
-    down = _SCREEN[1] / 256 * 2 * math.pi / max(top - bottom, 1e-5)
-    zoom = math.floor(math.log2(min(across, down) * 0.9))
-    middle = math.degrees(math.atan(math.sinh((bottom + top) / 2)))
-    return (middle, (west + east) / 2), int(np.clip(zoom, 1, 15))
-
-
-def _editable(shape: shapely.Geometry) -> bool:
-    return bool(shape.geom_type == "Polygon" and shapely.get_num_coordinates(shape) <= _MAX_VERTICES)
-
-
-def _for_browser(feature: dict[str, Any]) -> dict[str, Any]:
-    properties = {"id": feature["id"], "name": feature["properties"].get("name"), "style": _SHAPE}
-    return {"type": "Feature", "id": feature["id"], "properties": properties, "geometry": feature["geometry"]}
-
-
-def _same(shape: shapely.Geometry, other: shapely.Geometry) -> bool:
-    """Whether two polygons differ by no more than the browser's rounding."""
-    mine, theirs = shapely.get_coordinates(shape), shapely.get_coordinates(other)
-    return mine.shape == theirs.shape and bool(np.abs(mine - theirs).max() <= _BROWSER_DIGITS)
-
-
-def _next_id(taken: set[str]) -> str:
-    return str(max((int(zone) for zone in taken if zone.isdecimal()), default=0) + 1)
-
-
-def _collection(features: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"type": "FeatureCollection", "features": features}
+    def _update_twin(self) -> None:
+        self._timer = None
+        if self._handles is None:
+            return
+        figure, words = self._twin()
+        data, metadata = figure._repr_mimebundle_()
+        _update(data, metadata=metadata, raw=True, display_id=self._handles[0])
+        _update(words, raw=True, display_id=self._handles[1])
