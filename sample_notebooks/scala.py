@@ -99,25 +99,28 @@ figure.autofmt_xdate()
 # %% [markdown]
 # ## The same by GeoTrellis
 #
-# A library is added to the running session by its Maven coordinates. Where they can't be had, this says so.
+# A library is added to the running session by its Maven coordinates; they name the Scala it was compiled for.
+# Where it can't be had, or Spark's own libraries hide parts of it, this says so and what to do.
 
 # %% tags=["geotrellis"]
-GEOTRELLIS = "org.locationtech.geotrellis:geotrellis-raster_2.13:3.8.1"
 CODE = """
 import geotrellis.raster._
 import geotrellis.raster.io.geotiff.reader.GeoTiffReader
 
 def valid(file: Array[Byte]) = GeoTiffReader.readSingleband(file).tile.toArray().filter(isData(_))
 val byGeoTrellis = files.map { case (path, file) => meanOf(path, valid(file.toArray)) }
-  .toDF().orderBy("product", "date")
+  .toDF().orderBy("product", "date").cache()
+val rows = byGeoTrellis.count()
 """
 shell = get_ipython()
+shell.run_line_magic("scala", "-o version val version = scala.util.Properties.versionNumberString")
+binary = version.rpartition(".")[0]
 try:
-    shell.run_line_magic("scala", f"--packages {GEOTRELLIS}")
+    shell.run_line_magic("scala", f"--packages org.locationtech.geotrellis:geotrellis-raster_{binary}:3.7.1")
+    shell.run_cell_magic("scala", "-o byGeoTrellis", CODE)
 except RuntimeError as error:
     print(error)
 else:
-    shell.run_cell_magic("scala", "-o byGeoTrellis", CODE)
     print("equal to the means above:", byGeoTrellis.toPandas().equals(table))
 
 # %% [markdown]

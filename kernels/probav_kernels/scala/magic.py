@@ -15,7 +15,7 @@ from py4j.protocol import Py4JError
 from probav_kernels.scala.display import data_of
 from probav_kernels.scala.exchange import to_python, to_scala
 from probav_kernels.scala.interpreter import Interpreter, ScalaError
-from probav_kernels.scala.packages import add_packages
+from probav_kernels.scala.packages import add_packages, hidden, remedy
 
 _publish: Any = display  # IPython gives it no types
 _interpreter: Interpreter | None = None
@@ -91,6 +91,9 @@ def run(shell: Any, line: str, cell: str | None) -> None:
         if options.packages:
             jars = add_packages(scala, options.packages)
             sys.stdout.write(f"{len(jars)} jars added.\n")
+            behind = hidden(scala, jars)
+            if behind:
+                sys.stdout.write(remedy(scala, behind))
         for name in options.given:
             if name not in shell.user_ns:
                 raise ScalaError(f"-i {name}: there is no variable of that name.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from probav_kernels.scala.interpreter import Interpreter, ScalaError
@@ -39,10 +41,43 @@ def add_packages(interpreter: Interpreter, coordinates: list[str]) -> list[str]:
     return jars
 
 
+def hidden(interpreter: Interpreter, jars: list[str]) -> list[str]:
+    """Return the jars of which Spark has an older version, which Java finds first."""
+    system: Any = interpreter._jvm.java.lang.System
+    own = dict(map(_name_and_version, str(system.getProperty("java.class.path")).split(os.pathsep)))
+    found = []
+    for jar in jars:
+        name, version = _name_and_version(jar)
+        group, _, name = name.partition("_")  # as Ivy names files
+        if group != "org.scala-lang" and name in own and own[name] < version:
+            found.append(jar)
+    return found
+
+
+def remedy(interpreter: Interpreter, jars: list[str]) -> str:
+    """Return what a user reads of hidden jars."""
+    files = [jar.removeprefix("file:") for jar in jars]
+    settings = [f"spark.driver.extraClassPath={':'.join(files)}"]
+    if not re.match(r"local(\[|$)", str(interpreter.session.sparkContext.master)):
+        settings.append("spark.executor.userClassPathFirst=true")
+    names = ", ".join(Path(file).stem.partition("_")[2] for file in files)
+    options = " ".join(f"--set {setting}" for setting in settings)
+    return (
+        f"Spark's own older versions hide {names}. Where a class or a method is missing, put these first and "
+        f"add the library again:\n%probav spark restart {options}\n"
+    )
+
+
+def _name_and_version(jar: str) -> tuple[str, tuple[int, ...]]:
+    found = re.fullmatch(r"(.+?)-(\d.*)\.jar", Path(jar).name)
+    return (found[1], tuple(map(int, re.findall(r"\d+", found[2])))) if found else (jar, ())
+
+
 def _resolved(interpreter: Interpreter, coordinates: str) -> Any:
     """Ask Spark's resolver, which is to print nothing, for the paths of all jars."""
     jvm: Any = interpreter._jvm
     conf = interpreter.session.sparkContext.getConf()
+    jvm.org.apache.ivy.util.Message.setDefaultLogger(jvm.org.apache.ivy.util.DefaultMessageLogger(0))
     quiet = jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream())
     if interpreter.session.version.startswith("3."):
         utils, stream = jvm.org.apache.spark.deploy.SparkSubmitUtils, []
