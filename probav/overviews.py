@@ -55,6 +55,9 @@ class _Page:
     def size(self) -> int:
         return self.dn.nbytes + self.keep.nbytes
 
+    def at(self, date: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        return self.dn[date], np.unpackbits(self.keep[date], axis=-1, count=self.dn.shape[-1]).view(bool)
+
     def whole(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         return self.dn, np.unpackbits(self.keep, axis=-1, count=self.dn.shape[-1]).view(bool)
 
@@ -140,13 +143,12 @@ class Overviews:
         ]
         self._check(sum(self._missing(block, level, *at) for at in pages), level)
         for i, j in pages:
-            page = self._page(block, level, i, j)
-            dn, keep = page.whole()
+            dn, keep = self._page(block, level, i, j).at(within)
             y = slice(max(rows.start, i * PAGE), min(rows.stop, (i + 1) * PAGE))
             x = slice(max(columns.start, j * PAGE), min(columns.stop, (j + 1) * PAGE))
             here = (_moved(y, rows.start), _moved(x, columns.start))
             there = (_moved(y, i * PAGE), _moved(x, j * PAGE))
-            out[here], kept[here] = dn[within][there], keep[within][there]
+            out[here], kept[here] = dn[there], keep[there]
         return out, kept
 
     def make(self, dates: NDArray[np.intp], progress: Progress | None = None) -> None:
