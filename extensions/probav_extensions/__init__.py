@@ -9,31 +9,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probav_extensions.chart import series_of_each, series_table, timeseries_figure
+    from probav_extensions.chart import timeseries_figure
     from probav_extensions.footprint import footprint_figure
+    from probav_extensions.histograms import histogram_figure
     from probav_extensions.map import AoiMap
     from probav_extensions.raster import raster_figure
     from probav_extensions.reasons import reasons_figure, reasons_map_figure
+    from probav_extensions.series import series_of_each, series_table
+    from probav_extensions.timeseries import timeseries_chart
+    from probav_extensions.zones import zones_figure
 
 _HOMES = {
     "AoiMap": "map",
     "footprint_figure": "footprint",
+    "histogram_figure": "histograms",
     "raster_figure": "raster",
     "reasons_figure": "reasons",
     "reasons_map_figure": "reasons",
-    "series_of_each": "chart",
-    "series_table": "chart",
+    "series_of_each": "series",
+    "series_table": "series",
+    "timeseries_chart": "timeseries",
     "timeseries_figure": "chart",
+    "zones_figure": "zones",
 }
 __all__ = [
     "AoiMap",
     "footprint_figure",
+    "histogram_figure",
     "raster_figure",
     "reasons_figure",
     "reasons_map_figure",
     "series_of_each",
     "series_table",
+    "timeseries_chart",
     "timeseries_figure",
+    "zones_figure",
 ]
 
 
