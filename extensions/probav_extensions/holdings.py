@@ -49,6 +49,7 @@ def products_of(url: str, snapshot: str) -> list[dict[str, Any]]:
             "tiles": int(row["tiles"]),
             "size": int(row["size"]),
             "resolution": _resolution(archive[str(name)]),
+            "has_values": has_values(archive[str(name)]),
         }
         for name, row in archive.products.iterrows()
     ]
@@ -99,7 +100,7 @@ def cells(product: Product) -> dict[str, str]:
     Returns
     -------
     dict
-        `load`, `stats` and `map`; `stats` only for products with values to count.
+        `load`, `stats` and `map`; no `stats` for products of classes, which have no mean.
     """
     named = shlex.quote(product.id)
     days = product.times
@@ -110,9 +111,14 @@ def cells(product: Product) -> dict[str, str]:
         "load": f"%probav load {named} --aoi {AREA}{year}{quoted} -o ds",
         "map": f"%probav aoi --product {named}",
     }
-    if product.definition.variables[product.definition.default].kind != "flags":
+    if has_values(product):
         found["stats"] = f"%probav stats {named} --aoi {AREA}{year}{quoted} -o ts"
     return found
+
+
+def has_values(product: Product) -> bool:
+    """Return whether the main variable of a product is a quantity, which statistics can be made of."""
+    return product.definition.variable(None).kind == "continuous"
 
 
 def _mask_names(product: Product) -> set[str]:

@@ -14,6 +14,8 @@ export class Cells {
     this.actions = lab.notebook?.NotebookActions;
     this.app = app;
     this.tracker = tracker;
+    /** @type {Promise<unknown>} */
+    this.before = Promise.resolve();
   }
 
   /** The notebook that the user is at, or was last. @returns {any} */
@@ -28,7 +30,14 @@ export class Cells {
    * @param {boolean} run
    * @returns {Promise<string>} What was done.
    */
-  async put(text, run) {
+  put(text, run) {
+    const done = this.before.then(() => this._put(text, run));  // cells stand in the order of the clicks
+    this.before = done.catch(() => null);
+    return done;
+  }
+
+  /** @param {string} text @param {boolean} run */
+  async _put(text, run) {
     if (!this.actions || !this.tracker) {
       throw new Error('This application has no notebooks to put a cell into.');
     }
@@ -83,7 +92,8 @@ export class Cells {
   _kernel(panel) {
     const model = panel.context.model;
     const saved = model.getMetadata?.('kernelspec') ?? {};
-    const name = panel.sessionContext.session?.kernel?.name || saved.name || '';
+    const context = panel.sessionContext;
+    const name = context.session?.kernel?.name || saved.name || context.kernelPreference?.name || '';
     const spec = this.app.serviceManager.kernelspecs.specs?.kernelspecs?.[name];
     return { name, language: spec?.language || saved.language || '' };
   }

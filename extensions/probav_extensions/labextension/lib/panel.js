@@ -45,7 +45,7 @@ export function createPanel(lab, app, server, cells) {
     node: element(
       'div',
       {},
-      element('header', { class: 'jp-probav-header' }, element('h2', {}, 'Archive'), reload),
+      element('div', { class: 'jp-probav-header' }, element('h2', {}, 'Archive'), reload),
       memory.banner,
       heading,
       status,
@@ -146,7 +146,7 @@ const value = result => (result.status === 'fulfilled' ? result.value : null);
 
 /** @param {any} archive */
 function described(archive) {
-  const tags = archive.tags.length ? `, ${archive.tags.join(', ')}` : '';
+  const written = archive.written ? `${archive.written} UTC` : '';
   return element(
     'dl',
     {},
@@ -157,7 +157,7 @@ function described(archive) {
       'dd',
       { title: archive.message },
       element('code', {}, archive.snapshot),
-      `${tags}${archive.written ? ` of ${archive.written} UTC` : ''}`
+      [written, ...archive.tags].filter(Boolean).join(', ')
     )
   );
 }

@@ -10,6 +10,8 @@ const BUTTONS = {
   map: ['Map', 'Insert and run a cell with a map of']
 };
 
+const NO_MEAN = 'Classes have no mean: use them in masks, or by --by in statistics of another product.';
+
 export class Products {
   /**
    * @param {import('./server.js').Server} server
@@ -33,7 +35,7 @@ export class Products {
     this.list = element('ul', { class: 'jp-probav-products', 'aria-label': 'Products' });
     this.node = element(
       'div',
-      {},
+      { class: 'jp-probav-list' },
       this.search,
       this.found,
       this.list,
@@ -82,7 +84,7 @@ export class Products {
   /** Whether a command for the product that was opened last makes sense. @param {string} kind */
   can(kind) {
     const row = this.rows.find(row => row.product.id === this.chosen);
-    return Boolean(row && (!row.full || kind in row.full.cells));
+    return Boolean(row && (kind !== 'stats' || row.product.has_values));
   }
 
   /** @param {string} kind */
@@ -108,12 +110,13 @@ class Row {
       element('span', { class: 'jp-probav-title' }, product.title),
       element('span', { class: 'jp-probav-dates' }, dates(product))
     );
-    const buttons = Object.entries(BUTTONS).map(([kind, [label, words]]) =>
-      element('button', {
-        type: 'button', class: 'jp-probav-button', title: `${words} ${product.id}`,
+    const buttons = Object.entries(BUTTONS).map(([kind, [label, words]]) => {
+      const can = kind !== 'stats' || product.has_values;
+      return element('button', {
+        type: 'button', class: 'jp-probav-button', title: can ? `${words} ${product.id}` : NO_MEAN, disabled: !can,
         'aria-label': `${label}: ${words.toLowerCase()} ${product.id}`, onclick: () => this.use(kind)
-      }, label)
-    );
+      }, label);
+    });
     this.node = element(
       'li',
       {},
@@ -133,6 +136,8 @@ class Row {
     if (this.isOpen) {
       this.products.chosen = this.product.id;
       await this.read();
+      const list = this.products.list;
+      list.scrollTop += this.node.getBoundingClientRect().top - list.getBoundingClientRect().top;
     }
   }
 
