@@ -14,7 +14,7 @@ from jupyter_server.serverapp import ServerApp
 
 from probav_extensions import api
 from probav_extensions.tiles import handlers as tiles
-from probav_extensions.tiles.route import PREFIX
+from probav_extensions.tiles.route import ARCHIVE, PREFIX
 
 Handlers = Callable[[str], list[Any]]
 _ROUTES: tuple[Handlers, ...] = (tiles.handlers, api.handlers)  # each gives routes below a base URL
@@ -26,6 +26,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     os.environ[PREFIX] = server.base_url  # for the kernels, which link to it
+    archive = os.environ.get("PROBAV_ARCHIVE", "")
+    os.environ[ARCHIVE] = archive if "://" in archive or not archive else os.path.abspath(archive)
     application: Any = server.web_app
     for routes in _ROUTES:
         application.add_handlers(".*$", routes(server.base_url))

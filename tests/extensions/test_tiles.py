@@ -23,7 +23,7 @@ from probav.errors import MaskError, ProbavError, QueryError, TimeError, Unknown
 from probav_extensions.overlay import rgba
 from probav_extensions.tiles import address, colour_bar, kept, render, request, template
 from probav_extensions.tiles.render import SIDE, WEB_MERCATOR_TMS, Layer, Tile
-from probav_extensions.tiles.route import PREFIX
+from probav_extensions.tiles.route import ARCHIVE, PREFIX
 from probav_extensions.tiles.signs import EMPTY
 
 S10 = "PROBAV_L3_S10_TOC_333M"
@@ -36,6 +36,7 @@ def own_folders(tmp_path, monkeypatch, demo_archive):
     monkeypatch.setenv("PROBAV_ARCHIVE", str(demo_archive))
     monkeypatch.delenv("PROBAV_OVERVIEWS", raising=False)
     monkeypatch.delenv(PREFIX, raising=False)
+    monkeypatch.setenv(ARCHIVE, str(demo_archive))
     forget()
 
 
@@ -199,8 +200,47 @@ def test_too_much_to_read_is_a_sign_that_does_not_stay(archive, monkeypatch):
     monkeypatch.undo()
 
 
+@pytest.fixture(scope="module")
+def projected(tmp_path_factory):
+    """A product on a grid of metres, with pixels that are known."""
+    import xarray as xr
+    from pyproj import CRS
+
+    from probav.external import store_dataset
+    from probav.products.custom import from_dict
+
+    random = np.random.default_rng(5)
+    dn = np.kron(random.integers(0, 251, (2, 40, 30)), np.ones((1, 10, 10), int)).astype("uint8")
+    dn[:, :10, :10] = 255
+    x, y = 3_900_500 + 1000 * np.arange(300.0), 3_200_500 - 1000 * np.arange(400.0)
+    definition = from_dict({
+        "id": "PROJECTED", "title": "projected", "cadence": "day", "citation": "none", "licence": "none",
+        "grid": {
+            "x0": x[0], "y0": y[0], "nx": 0.001, "ny": 0.001, "width": 300, "height": 400, "crs": "EPSG:3035",
+        },
+        "variables": {"NDVI": {"dtype": "uint8", "long_name": "n", "nodata": 255, "valid": [0, 250]}},
+    })  # fmt: skip
+    days = np.array(["2020-01-01", "2020-01-02"], "datetime64[ns]")
+    coordinates = {"time": days, "x": x, "y": y, "spatial_ref": ((), 0, CRS("EPSG:3035").to_cf())}
+    url = str(tmp_path_factory.mktemp("projected") / "archive")
+    store_dataset(url, xr.Dataset({"NDVI": (("time", "y", "x"), dn)}, coordinates), definition)
+    return probav.open_archive(url)
+
+
+@pytest.mark.parametrize("zoom", [0, 3, 5, 8, 12])
+def test_a_product_in_another_projection_is_moved_to_the_map(projected, zoom):
+    own = projected["PROJECTED"]
+    west, south, east, north = own.footprint().total_bounds
+    at = WEB_MERCATOR_TMS.tile((west + east) / 2, (south + north) / 2, zoom)
+    found = render.image(layer_of(projected, "PROJECTED", date=1), zoom, at.x, at.y)
+    assert np.isfinite(found).any()
+    if zoom >= 8:
+        expected = by_rasterio(own, "NDVI", 1, (zoom, at.x, at.y))
+        assert np.array_equal(found, expected, equal_nan=True)
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.integers(0, 18), st.data())
+@given(st.integers(0, 22), st.data())
 def test_every_place_gives_a_tile(archive, zoom, data):
     west, south, east, north = archive[S10].extent.bounds
     lon = data.draw(st.one_of(st.floats(-180, 180), st.floats(west, east)))
@@ -220,7 +260,7 @@ def asked(place=("5", "16", "10"), product=S10, variable="NDVI", **query):
 @pytest.mark.parametrize(
     ("place", "query", "words"),
     [
-        (("19", "0", "0"), {}, "largest is 18"),
+        (("23", "0", "0"), {}, "largest is 22"),
         (("3", "8", "0"), {}, "they go to 7"),
         (("3", "0", "99999999"), {}, "they go to 7"),
         (("3", "0", "999999999"), {}, "There is no tile"),
@@ -316,7 +356,7 @@ def test_a_mistake_is_told_in_the_notebook(archive, monkeypatch, arguments, erro
 
 def test_another_archive_is_known_by_a_key(archive, monkeypatch, tmp_path):
     monkeypatch.setenv(PREFIX, "/")
-    monkeypatch.setenv("PROBAV_ARCHIVE", str(tmp_path / "another"))
+    monkeypatch.setenv(ARCHIVE, str(tmp_path / "another"))
     key = parse_qs(urlsplit(template(archive[S10])).query)["archive"][0]
     file = tmp_path / "runtime" / f"probav-archive-{key}.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -21,9 +21,10 @@ from probav.overviews import Overviews
 from probav_extensions.tiles.style import Style, variable_of
 
 SIDE = 256  # pixels of a tile
-MAX_ZOOM = 18
+MAX_ZOOM = 22
 BUDGET = 4 << 30  # bytes of pixels, decoded, that are read for a tile at most
 _MERCATOR = "EPSG:3857"
+_POLE = 85.06  # degrees
 _PIXELS = 2048  # a side that are moved for a tile at most
 
 
@@ -98,9 +99,15 @@ def image(layer: Layer, z: int, x: int, y: int) -> NDArray[np.float32] | None:
             f"{product.times[0]} to {product.times[-1]}."
         )
     west, south, east, north = WEB_MERCATOR_TMS.xy_bounds(Tile(x, y, z))
-    edges = transform_bounds(_MERCATOR, grid.crs, west, south, east, north)
+    held = _held(layer.url, layer.snapshot, layer.product)
+    inside = (max(west, held[0]), max(south, held[1]), min(east, held[2]), min(north, held[3]))
+    if not (inside[0] < inside[2] and inside[1] < inside[3]):
+        return None
+    edges = transform_bounds(_MERCATOR, grid.crs, *inside)
     columns, rows = grid.pixels(np.array([edges[0], edges[2]]), np.array([edges[3], edges[1]]))
-    across, down = (columns[1] - columns[0]) / SIDE, (rows[1] - rows[0]) / SIDE
+    # pixels of the product's that lie under one of the tile's
+    across = (columns[1] - columns[0]) * (east - west) / (inside[2] - inside[0]) / SIDE
+    down = (rows[1] - rows[0]) * (north - south) / (inside[3] - inside[1]) / SIDE
     level = max(0, math.floor(math.log2(max(math.sqrt(across * down), 1e-9))))
     while max(across, down) * SIDE > _PIXELS << level:
         level += 1
@@ -110,12 +117,6 @@ def image(layer: Layer, z: int, x: int, y: int) -> NDArray[np.float32] | None:
         for (low, high), length in ((rows, grid.height), (columns, grid.width))
     ]
     if any(part.start >= part.stop for part in window):
-        return None
-    held = product.held.bounds  # column, row, column, row
-    if not (
-        window[1].start * size < held[2] and window[1].stop * size > held[0]
-        and window[0].start * size < held[3] and window[0].stop * size > held[1]
-    ):  # fmt: skip
         return None
     dn, keep = sources.read(int(found[0]), level, window[0], window[1])
     if not keep.any():
@@ -144,3 +145,19 @@ def _overviews(url: str, snapshot: str, product: str, variable: str, mask: str |
     archive = opened(url, snapshot)
     own = archive[product]
     return Overviews(archive, own, variable_of(own, variable).name, mask, budget=BUDGET)
+
+
+@lru_cache(maxsize=64)
+def _held(url: str, snapshot: str, product: str) -> tuple[float, float, float, float]:
+    """Return the bounds of what is held of a product, in metres of Web Mercator."""
+    own = opened(url, snapshot)[product]
+    west, south, east, north = own.extent.bounds
+    if own.grid.is_geographic:  # the poles are infinitely far away
+        south, north = max(south, -_POLE), min(north, _POLE)
+        west, east = max(west, -180.0), min(east, 180.0)
+    if west >= east or south >= north:
+        return (0.0, 0.0, 0.0, 0.0)
+    found: tuple[float, float, float, float] = transform_bounds(
+        own.grid.crs, _MERCATOR, west, south, east, north
+    )
+    return found
