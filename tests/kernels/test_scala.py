@@ -74,6 +74,17 @@ def test_classes_of_cells_reach_executors_and_come_back(kernel):
     assert kernel.run("print(spark.table('cells').toPandas().to_csv(index=False))").text == "x,v\n1,20.0\n\n"
 
 
+def test_a_cell_may_use_the_class_it_defines_in_a_dataset(kernel):
+    code = "case class Here(x: Int)\nSeq(Here(1)).toDS().map(h => h.copy(x = h.x + 1)).collect().toList"
+    assert plain(scala(kernel, code)).endswith("List[Here] = List(Here(2))")
+    error = kernel.run('%%scala\nval x: Int = "a"; case class There(y: Int)').error
+    assert "OuterScopes" not in error
+    mark = next(line for line in error.splitlines() if line.strip() == "^")  # of line 1 nothing else is shown
+    assert mark == next(
+        line for line in kernel.run('%%scala\nval x: Int = "a"').error.splitlines() if line.strip() == "^"
+    )
+
+
 def test_one_session_and_views_both_ways(kernel):
     kernel.run("spark.range(4).createOrReplaceTempView('numbers')")
     cell = scala(kernel, 'spark.table("numbers").selectExpr("id", "id * id as square")')

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from probav_kernels.scala import compiler
-from probav_kernels.scala.output import Pipe, shortened
+from probav_kernels.scala.output import Pipe, shortened, without
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -27,6 +27,9 @@ _START = (
     # from inside: results of executors may be of classes that only the interpreter knows
     "org.apache.spark.SparkEnv.get.serializer.setDefaultClassLoader(probavCell.getClass.getClassLoader)",
 )
+# Spark makes objects of a cell's class by the cell's own object, which it finds by itself only after the cell
+_OUTER = "org.apache.spark.sql.catalyst.encoders.OuterScopes.addOuterScope(this); "
+_CLASS = re.compile(r"\bclass\s+\w")
 
 
 class ScalaError(RuntimeError):
@@ -114,7 +117,8 @@ class Interpreter:
         self._drain()
         with Pipe(write) as printed:
             request = self._context._gateway.new_array(self._jvm.java.lang.Object, 2)
-            request[0], request[1] = code, printed.path
+            head = _OUTER if _CLASS.search(code) and not code.lstrip().startswith("package ") else ""
+            request[0], request[1] = head + code, printed.path
 
             def work() -> None:
                 try:
@@ -135,7 +139,7 @@ class Interpreter:
                 self._drain()
                 raise
             printed.read()
-        text = self._drain()
+        text = without(head, self._drain())
         if "error" in found:
             raise found["error"]
         succeeded = found["status"] == "Success"

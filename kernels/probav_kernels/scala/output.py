@@ -72,3 +72,13 @@ def shortened(text: str) -> str:
                 kept.pop()
             kept.append("  ...")
     return "\n".join(kept)
+
+
+def without(head: str, text: str) -> str:
+    """Return an error without what was put before the first line of a cell; its mark moves along."""
+    lines = text.splitlines(keepends=True) if head else [text]
+    for index, line in enumerate(lines):
+        is_below = index == 0 or head in lines[index - 1]  # of a first line 2.13 shows the mark alone
+        if head and is_below and line.strip() == "^":
+            lines[index] = line.replace(" " * len(head), "", 1)
+    return "".join(line.replace(head, "", 1) for line in lines)
