@@ -111,7 +111,7 @@ def test_ten_share_a_cluster(standalone, driver, kernels, processes, many, same,
         answered = all((one.folder / "answered").exists() for one in asked)
         return answered and len(first) == total and all(most.values())
 
-    until(all_served, 240, lambda: f"all to be served: {most}, {[one.output for one in asked]}")
+    until(all_served, 600, lambda: f"all to be served: {most}, {[one.output for one in asked]}")
     print(f"cores at most: {most}; seconds to the first executor: {first}")
     assert set(most.values()) == {1}, "nobody takes more than a share"
     until(
