@@ -19,7 +19,7 @@ import probav
 from probav.demo import create_demo
 from probav_extensions.tiles import template
 from probav_extensions.tiles.render import WEB_MERCATOR_TMS
-from probav_extensions.tiles.route import PREFIX
+from probav_extensions.tiles.route import ARCHIVE, PREFIX
 
 S10 = "PROBAV_L3_S10_TOC_333M"
 BASE = "/user/ann/"
@@ -74,6 +74,7 @@ def server(tmp_path_factory, demo_archive):
 def product(server, demo_archive, monkeypatch):
     """A product as a kernel of this server sees it."""
     monkeypatch.setenv(PREFIX, BASE)
+    monkeypatch.setenv(ARCHIVE, str(demo_archive))
     monkeypatch.setenv("PROBAV_ARCHIVE", str(demo_archive))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.folder / "runtime"))
     return probav.open_archive()[S10]
@@ -168,7 +169,7 @@ def test_a_map_full_of_tiles_at_once(server, product):
     assert server(f"{BASE}api/status").ok
 
 
-def test_kernels_are_told_where_the_server_is(server):
+def test_kernels_are_told_where_the_server_is(server, demo_archive):
     started = server(f"{BASE}api/kernels", json={"name": "python3"}).json()
     file = server.folder / "runtime" / f"kernel-{started['id']}.json"
     client = BlockingKernelClient(connection_file=str(file))
@@ -178,9 +179,12 @@ def test_kernels_are_told_where_the_server_is(server):
         client.wait_for_ready(timeout=60)
         shown = []
         client.execute_interactive(
-            f"import os; print(os.environ[{PREFIX!r}])", timeout=60, output_hook=shown.append
-        )
+            f"import os; print(os.environ[{PREFIX!r}], os.environ[{ARCHIVE!r}])",
+            timeout=60, output_hook=shown.append,
+        )  # fmt: skip
     finally:
         client.stop_channels()
         server(f"{BASE}api/kernels/{started['id']}", delete=True)
-    assert [m["content"]["text"].strip() for m in shown if m["msg_type"] == "stream"] == [BASE]
+    assert [m["content"]["text"].strip() for m in shown if m["msg_type"] == "stream"] == [
+        f"{BASE} {demo_archive}"
+    ]
