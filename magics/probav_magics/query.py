@@ -37,6 +37,8 @@ def words_of(words: list[str], cell: str) -> list[str]:
         query = yaml.load(cell, Loader=yaml.BaseLoader)  # noqa: S506
     except yaml.YAMLError as error:
         raise QueryError(f"The cell is no YAML: {_where(error)}.") from error
+    except RecursionError:
+        raise QueryError("The cell is no query: its brackets are nested too deeply.") from None
     if query in (None, ""):
         return words
     if not isinstance(query, dict):

@@ -8,8 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import probav
+from probav import memory
 from probav.errors import EngineError, ProbavError, QueryError, UnknownNameError, did_you_mean
 from probav_magics.options import AOI_HELP
+from probav_magics.show import size
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -107,9 +109,36 @@ class Session:
         }
 
     def store(self, name: str | None, value: Any) -> None:
-        """Put a result into the user's variable, if one was named."""
-        if name is not None:
-            self.variables[name] = value
+        """Put a result into the user's variable, if one was named.
+
+        Pixels are read when they are used: what would take more memory than there is says so now.
+        """
+        if name is None:
+            return
+        self.variables[name] = value
+        self.warn_of_memory(
+            int(getattr(value, "nbytes", 0)),
+            f"{name}, when it is read, takes",
+            f"take a part of it, fewer dates (--time), or write it in blocks: %probav export {name} FILE.nc",
+        )
+
+    def warn_of_memory(self, needed: int, what: str, remedy: str) -> None:
+        """Say beneath the cell that something takes more memory than there is, if it does.
+
+        Parameters
+        ----------
+        needed : int
+            Bytes.
+        what : str
+            What takes them, with its verb.
+        remedy : str
+        """
+        left = memory.free()
+        if left is not None and needed > left:
+            sys.stderr.write(
+                f"Memory: {what} about {size(needed)}, and {size(left)} are free; the kernel may die of "
+                f"it. Better {remedy}.\n"
+            )
 
     def start_spark(self) -> None:
         """Let the notebook's own `spark` start the session, if it has one.

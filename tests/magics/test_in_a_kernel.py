@@ -23,6 +23,7 @@ def zones(count):
     return probav.aoi(geopandas.GeoDataFrame(geometry=shapely.buffer(centres, 0.05), crs=4326))
 few, many = zones(50), zones(1000)
 """
+ACTIVE = "print(len(spark.sparkContext.statusTracker().getActiveJobsIds()))"
 STATS = f"%probav stats {PRODUCT} --mask clear --no-plot"
 
 
@@ -64,7 +65,7 @@ def kernel(demo_archive, tmp_path_factory):
         patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         patch.setenv("PROBAV_ARCHIVE", str(demo_archive))
         patch.setenv("PROBAV_MEMORY", "40000000")  # many tasks, one after the other
-        manager = KernelManager(kernel_name="probav-python")
+        manager = KernelManager(kernel_name="probav-python", transport_encryption="auto")
         manager.start_kernel(cwd=str(folder))
         client = manager.blocking_client()
         client.start_channels()
@@ -157,12 +158,20 @@ def test_a_saved_notebook_holds_the_last_line_only(demo_archive, tmp_path, monke
 
 @pytest.mark.spark
 def test_spark_progress_and_interrupt_before_and_after_a_restart(kernel):
+    line = f"{STATS} --aoi many --engine spark -o ts"
     for _ in range(2):
-        shown = lines(kernel.run(f"{STATS} --aoi many --engine spark -o ts"))
-        assert shown[-1][2].endswith("engine spark")
+        kernel.run(f"{STATS} --aoi few --engine spark -o first --quiet")
+        seconds, messages = kernel.interrupted(line, lambda message: bool(lines([message])))
+        assert seconds < 2
+        assert error(messages).endswith("UsageError: Interrupted.\n")
+        assert "engine spark" in lines(messages)[-1][2]
+        deadline = time.monotonic() + 30
+        while kernel.text(ACTIVE) != "0\n":
+            assert time.monotonic() < deadline, "the job goes on"
+        shown = lines(kernel.run(line))
         assert "100%" in shown[-1][2]
-        seconds, _ = kernel.interrupted(
-            f"{STATS} --aoi many --engine spark -o ts", lambda message: message["msg_type"] == "execute_input"
-        )
-        assert seconds < 2.5
+        assert shown[-1][2].endswith("engine spark")
         kernel.run("%probav spark restart --set spark.sql.shuffle.partitions=8")
+    kernel.run(f"{STATS} --aoi few --engine local -o second --quiet")
+    same = "first.drop_vars('geometry').identical(second.drop_vars('geometry'))"
+    assert kernel.text(f"print({same})") == "True\n"

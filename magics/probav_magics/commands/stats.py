@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from probav.memory import statistics_bytes
 from probav_magics.commands.base import Command, python_call
 from probav_magics.options import (
     AOI_HELP,
@@ -39,6 +40,7 @@ class _Stats(Command):
             session.say(python_call(session, options, "statistics", text, **named))
             return
         product = session.archive()[options.product]
+        _warn_of_memory(product, where, options, session)
         if options.engine == "spark":
             session.start_spark()
         with ProgressLine(session.shell, options.quiet) as progress:
@@ -57,6 +59,18 @@ class _Stats(Command):
         if series.sizes["zone"] == 1:  # the same in every row
             table = table.drop(columns=["zone", "name"], errors="ignore")
         show_table(table, f"{name}: {sizes}; {size(progress.bytes)} read in {progress.seconds:.1f} s.")
+
+
+def _warn_of_memory(product: Any, where: Any, options: Namespace, session: Session) -> None:
+    needed = statistics_bytes(
+        product, where, options.time, reducers=options.reducers, variable=options.variable, by=options.by,
+        by_time=options.by_time,
+    )  # fmt: skip
+    session.warn_of_memory(
+        needed,
+        f"statistics of {len(where)} zones take",
+        "take fewer dates (--time), periods (--by-time year), reducers or zones at a time",
+    )
 
 
 def _sizes(sizes: object) -> list[tuple[str, int]]:

@@ -1,0 +1,106 @@
+"""How much memory this process may still take, and what a query will take: to say so before a kernel dies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from probav.accumulate import memory_budget
+from probav.archive import Product
+from probav.areas import Aoi
+from probav.bins import BINS
+from probav.reducers import COUNTS
+from probav.times import group_times, select
+
+_GROUPS = Path("/sys/fs/cgroup")
+_PROCESS = Path("/proc/self")
+_MACHINE = Path("/proc/meminfo")
+_FILES = (  # limit, used, and what of it the system takes back by itself
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+_NONE = 1 << 60  # cgroups without a limit give a number as high
+_COPIES = 3  # of a result: its tables, the dataset, and what is shown of it
+_USUAL_CLASSES = 8  # of a stratum in a zone
+
+
+def limit() -> int | None:
+    """Return the bytes that this process and those beside it may take in all."""
+    known = [most for most, _ in _groups()]
+    given = os.environ.get("PROBAV_MEM_LIMIT") or os.environ.get("MEM_LIMIT") or ""
+    known += [int(given)] if given.isdigit() and int(given) > 0 else []
+    known += [total] if (total := _machine("MemTotal")) is not None else []
+    return min(known, default=None)
+
+
+def free() -> int | None:
+    """Return the bytes that can still be taken: of the container, or of the machine; None if nobody says."""
+    left = [most - used for most, used in _groups()]
+    left += [available] if (available := _machine("MemAvailable")) is not None else []
+    return max(0, min(left)) if left else None
+
+
+def statistics_bytes(
+    product: Product,
+    area: Aoi,
+    time: object = None,
+    *,
+    reducers: Sequence[str],
+    variable: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | None = None,
+    by_time: str | None = None,
+) -> int:
+    """Return roughly the bytes that `Product.statistics` with these arguments takes at most.
+
+    Raises
+    ------
+    TimeError
+        If `time` or `by_time` can't be understood.
+    """
+    dates = product.times[select(product.times, time, product.id)]
+    times = len(group_times(dates, by_time)[1])
+    variables = 1 if variable is None or isinstance(variable, str) else len(variable)
+    strata = 0 if by is None else 1 if isinstance(by, str) else len(by)
+    cells = len(area) * times * variables * _USUAL_CLASSES**strata
+    numbers = len(reducers) + len(COUNTS) + 1 + (BINS if "histogram" in reducers else 0)
+    return int(_COPIES * 8 * cells * numbers + min(memory_budget(), 16 * BINS * cells))
+
+
+def _groups() -> Iterator[tuple[int, int]]:
+    """Yield limit and use of each control group this process is in, its parents among them."""
+    try:
+        lines = (_PROCESS / "cgroup").read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root = _GROUPS / controllers
+        inner = root / path.strip("/")
+        for folder in {root, inner, *(parent for parent in inner.parents if parent.is_relative_to(root))}:
+            for names in _FILES:
+                found = _group(folder, *names)
+                if found is not None:
+                    yield found
+
+
+def _group(folder: Path, most: str, used: str, kept: str) -> tuple[int, int] | None:
+    try:
+        text = (folder / most).read_text().strip()
+        if not text.isdigit() or int(text) > _NONE:  # "max"
+            return None
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return int(text), int((folder / used).read_text()) - int(stat.get(kept, 0))
+    except (OSError, ValueError):
+        return None
+
+
+def _machine(name: str) -> int | None:
+    try:
+        lines = _MACHINE.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return int(found[0]) * 1024 if found else None
