@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zipfile import ZipFile
+
 import pytest
 
 pytestmark = pytest.mark.cluster
@@ -33,6 +35,27 @@ def test_a_library_of_the_session_is_the_interpreters_too(start_kernel):
     if not cell.data:
         pytest.skip(f"needs Maven Central: {cell.shown.strip().splitlines()[-1]}")
     check(kernel)
+
+
+def test_a_settings_file_of_ivy_says_where_libraries_are(start_kernel, tmp_path):
+    group = tmp_path / "repository" / "org" / "example" / "own" / "1.0"
+    group.mkdir(parents=True)
+    (group / "own-1.0.pom").write_text(
+        "<project><modelVersion>4.0.0</modelVersion><groupId>org.example</groupId>"
+        "<artifactId>own</artifactId><version>1.0</version></project>"
+    )
+    with ZipFile(group / "own-1.0.jar", "w") as jar:
+        jar.writestr("own.txt", "found")
+    settings = tmp_path / "ivysettings.xml"
+    settings.write_text(
+        '<ivysettings><settings defaultResolver="own"/>'
+        f'<caches defaultCacheDir="{tmp_path}/cache"/><resolvers>'
+        f'<ibiblio name="own" m2compatible="true" root="file:{tmp_path}/repository"/>'
+        "</resolvers></ivysettings>"
+    )
+    own = f"spark.jars.ivySettings={settings} spark.jars.ivy={tmp_path}/ivy"
+    cell = start_kernel(PROBAV_SPARK_CONF=own).run("%scala --packages org.example:own:1.0", timeout=180)
+    assert "1 jars added" in cell.text, cell.shown
 
 
 def test_a_library_that_is_none_is_one_line(start_kernel):

@@ -114,6 +114,7 @@ def test_geotrellis_gives_the_engines_numbers(
         for tag in cell.metadata.get("tags", [])
     }
     assert "equal to the means above: True" in text["geotrellis"], text["geotrellis"]
+    assert "hide" not in text["geotrellis"]
     line = r"^(\w+): (\d+) dates, largest relative difference (\S+), the same gaps: True$"
     found = re.findall(line, text["result"], re.MULTILINE)
     assert [(name, count) for name, count, _ in found] == [("CGLS_NDVI300_V1", "36"), ("CGLS_FAPAR_V2", "36")]

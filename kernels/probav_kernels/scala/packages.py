@@ -44,12 +44,14 @@ def add_packages(interpreter: Interpreter, coordinates: list[str]) -> list[str]:
 def hidden(interpreter: Interpreter, jars: list[str]) -> list[str]:
     """Return the jars of which Spark has an older version, which Java finds first."""
     system: Any = interpreter._jvm.java.lang.System
-    own = dict(map(_name_and_version, str(system.getProperty("java.class.path")).split(os.pathsep)))
+    paths = str(system.getProperty("java.class.path")).split(os.pathsep)
+    first, own = {Path(path).name for path in paths}, dict(map(_name_and_version, paths))
     found = []
     for jar in jars:
         name, version = _name_and_version(jar)
         group, _, name = name.partition("_")  # as Ivy names files
-        if group != "org.scala-lang" and name in own and own[name] < version:
+        is_older = name in own and own[name] < version
+        if is_older and group != "org.scala-lang" and Path(jar).name not in first:
             found.append(jar)
     return found
 
