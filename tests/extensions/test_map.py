@@ -183,10 +183,11 @@ def test_what_was_drawn_a_turn_of_the_world_away_comes_home():
 def test_names_and_colours_of_the_list_are_columns(two_fields):
     shown = AoiMap(two_fields)
     first = shown.listing.rows[0]
-    first.name.value, first.colour.value = "far north", "#d55e00"
+    first.name.value = "far north"
+    first.colour.click()
     assert list(shown.aoi.frame["name"]) == ["far north", "south"]
-    assert list(shown.aoi.frame["colour"]) == ["#d55e00", None]
-    assert shown.drawing.control.data[0]["properties"]["style"]["color"] == "#d55e00"
+    assert list(shown.aoi.frame["colour"]) == ["#0072b2", None]
+    assert shown.drawing.control.data[0]["properties"]["style"]["color"] == "#0072b2"
     shown.listing.rows[1].delete.click()
     assert shown.areas.ids == ["f7"]
     assert len(shown.listing.rows) == 1
@@ -203,6 +204,11 @@ def test_a_mode_is_one_button_and_drawing_ends_it():
     Browser(shown).draw((4, 50), (5, 50), (5, 51))
     assert shown.toolbar.mode is None
     assert shown.drawing.control.current_mode is None
+
+
+def uploaded(name, content):
+    now = datetime.datetime.now(datetime.UTC)
+    return ({"name": name, "type": "", "size": len(content), "content": content, "last_modified": now},)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from probav_extensions.overlay import Overlay, image, latest_image
 if TYPE_CHECKING:
     from probav import Archive, Product
 
-_WIDE = ipywidgets.Layout(width="auto")
 _NONE = ""
+_LABEL = {"description_width": "4.5em"}
 
 
 class Images:
@@ -73,26 +73,26 @@ class Images:
     def _make_widgets(self, product: Product | None) -> None:
         titles = [(f"{one.id}: {one.title}", one.id) for one in self._products.values()]
         self.product = ipywidgets.Dropdown(
-            description="Product", options=[("No image", _NONE), *titles], layout=_WIDE,
+            description="Product", options=[("No image", _NONE), *titles], layout=_wide(), style=_LABEL,
             value=product.id if product is not None else _NONE,
         )  # fmt: skip
-        self.variable = ipywidgets.Dropdown(description="Variable", layout=_WIDE)
+        self.variable = ipywidgets.Dropdown(description="Variable", layout=_wide(), style=_LABEL)
         self.date = _date_slider("Date", "Date of the image")
         self.compare = ipywidgets.Checkbox(
-            description="Compare with another date", indent=False, layout=_WIDE,
+            description="Compare with another date", indent=False, layout=_wide(),
             tooltip="Two dates side by side; drag the divider on the map",
         )  # fmt: skip
         self.other_date = _date_slider("Right", "Date of the image right of the divider")
         self.mask = ipywidgets.Text(
-            description="Mask", placeholder="clear & land", continuous_update=False, layout=_WIDE,
-            tooltip="Pixels that count, in the image and in series of clicked pixels",
+            description="Mask", placeholder="clear & land", continuous_update=False, layout=_wide(),
+            style=_LABEL, tooltip="Pixels that count, in the image and in series of clicked pixels",
         )  # fmt: skip
         self.opacity = ipywidgets.FloatSlider(
-            description="Opacity", value=1, min=0, max=1, step=0.05, layout=_WIDE, readout_format=".0%",
-            tooltip="Opacity of the image",
+            description="Opacity", value=1, min=0, max=1, step=0.05, layout=_wide(), style=_LABEL,
+            readout_format=".0%", tooltip="Opacity of the image",
         )  # fmt: skip
         self.held = ipywidgets.Checkbox(
-            description="What the archive holds", indent=False, layout=_WIDE,
+            description="What the archive holds", indent=False, layout=_wide(),
             tooltip="Outlines of what was taken in, coloured by number of dates",
         )  # fmt: skip
         self.bar = ipywidgets.HTML()
@@ -232,7 +232,7 @@ def _half_a_year_before(dates: list[str], date: str) -> str:
 
 def _date_slider(text: str, tip: str) -> ipywidgets.SelectionSlider:
     return ipywidgets.SelectionSlider(
-        description=text, options=[_NONE], continuous_update=False, layout=_WIDE, tooltip=tip
+        description=text, options=[_NONE], continuous_update=False, layout=_wide(), style=_LABEL, tooltip=tip
     )
 
 
@@ -252,3 +252,7 @@ def _colour_bar(product: Product, variable: str) -> str:
         f'12px" alt="Colours of {name} from {low:g} to {high:g}"><div style="display: flex; justify-content: '
         f'space-between"><span>{low:g}</span><span>{name}</span><span>{high:g}</span></div></div>'
     )
+
+
+def _wide() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="auto")

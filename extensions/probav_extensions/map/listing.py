@@ -7,11 +7,11 @@ from collections.abc import Callable
 import ipywidgets
 
 from probav.area_repair import area_km2
-from probav.errors import AoiError
-from probav_extensions.colours import AOI
+from probav_extensions.colours import AOI, LINES
 from probav_extensions.map.model import Areas, colours
 
 SHOWN = 50
+COLOURS = (AOI, *LINES)
 _HIDDEN_LABEL = {"description_width": "0px"}  # the label stays for screen readers
 
 
@@ -75,20 +75,18 @@ class _Row:
         self._areas = areas
         self._zone = ""
         self._updating = False
-        self.colour = ipywidgets.ColorPicker(
-            concise=True, style=_HIDDEN_LABEL, layout=ipywidgets.Layout(width="28px", margin="2px")
-        )
+        self.colour = ipywidgets.Button(layout=ipywidgets.Layout(width="28px", flex="0 0 auto"))
         self.name = ipywidgets.Text(
             continuous_update=False,
             style=_HIDDEN_LABEL,
             layout=ipywidgets.Layout(flex="1 1 6em", width="auto", min_width="5em"),
         )
-        self.size = ipywidgets.Label(layout=ipywidgets.Layout(width="6.5em", flex="0 0 auto"))
+        self.size = ipywidgets.Label(layout=ipywidgets.Layout(width="5.2em", flex="0 0 auto"))
         self.zoom = ipywidgets.Button(
-            icon="search-plus", layout=ipywidgets.Layout(width="32px", flex="0 0 auto")
+            icon="search-plus", layout=ipywidgets.Layout(width="36px", flex="0 0 auto")
         )
-        self.delete = ipywidgets.Button(icon="trash", layout=ipywidgets.Layout(width="32px", flex="0 0 auto"))
-        self.colour.observe(self._recoloured, names="value")
+        self.delete = ipywidgets.Button(icon="trash", layout=ipywidgets.Layout(width="36px", flex="0 0 auto"))
+        self.colour.on_click(lambda _: self._recolour())
         self.name.observe(self._renamed, names="value")
         self.zoom.on_click(lambda _: show_on_map(self._zone))
         self.delete.on_click(lambda _: self._deleted())
@@ -101,25 +99,25 @@ class _Row:
         self._updating = True
         try:
             self._zone = zone
-            self.colour.value, self.name.value = colour, name
+            self.colour.style.button_color, self.name.value = colour, name
             self.size.value = f"{km2:,.0f} km²" if km2 >= 100 else f"{km2:.3g} km²"
-            self.colour.description, self.name.description = f"Colour of {name}", f"Name of {name}"
+            self.colour.tooltip = f"Colour of {name}: press for the next one"
+            self.name.description = f"Name of {name}"
             self.zoom.tooltip, self.delete.tooltip = f"Show {name} on the map", f"Delete {name}"
         finally:
             self._updating = False
 
     def _renamed(self, change: dict[str, str]) -> None:
-        if not self._updating:
+        if not self._updating and self._zone in self._areas.ids:
             self._areas.rename(self._zone, change["new"])
             self.name.value = self._areas.name(self._zone)  # an empty name became another one
 
-    def _recoloured(self, change: dict[str, str]) -> None:
-        if self._updating:
-            return
-        try:
-            self._areas.recolour(self._zone, change["new"])
-        except AoiError:  # a colour's name, typed in: back to what it was
-            self.colour.value = self._areas.colour(self._zone) or AOI
+    def _recolour(self) -> None:
+        """Take the next of the colours that everybody tells apart; a picker of any colour has no label."""
+        if self._zone in self._areas.ids:
+            colour = self._areas.colour(self._zone) or AOI
+            following = COLOURS.index(colour) + 1 if colour in COLOURS else 0
+            self._areas.recolour(self._zone, COLOURS[following % len(COLOURS)])
 
     def _deleted(self) -> None:
         if self._zone in self._areas.ids:  # not twice, by a double click

@@ -50,4 +50,4 @@ def _pixels(counts: pd.DataFrame) -> list[str]:
 
 def _size(resolution: float) -> str:
     metres = resolution * _METRES_A_DEGREE if resolution < 1 else resolution
-    return f"{metres:,.0f} m" if metres < 950 else f"{metres / 1000:.3g} km"
+    return f"{metres:,.0f} m" if metres < 950 else f"{metres / 1000:.1f} km"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MAX_UPLOAD = 9_000_000  # bytes: the notebook server closes the connection on messages of 10 MiB
 FORMATS = (".geojson", ".json", ".zip", ".kml", ".kmz", ".gpkg", ".fgb", ".gml", ".parquet")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_WIDE = ipywidgets.Layout(width="auto")
 
 
 class Sources:
@@ -41,16 +40,16 @@ class Sources:
     def __init__(self, areas: Areas, tell: Callable[[str], None], show_on_map: Callable[[Aoi], None]) -> None:
         self._areas, self._tell, self._show_on_map = areas, tell, show_on_map
         self.upload = ipywidgets.FileUpload(
-            accept=",".join(FORMATS), description="Choose a file", icon="upload", layout=_WIDE,
+            accept=",".join(FORMATS), description="Choose a file", icon="upload", layout=_wide(),
             tooltip="Add the areas of a file",
         )  # fmt: skip
         self.upload.observe(self._uploaded, names="value")
         self.place = ipywidgets.Combobox(
-            description="Country", placeholder="Belgium", layout=_WIDE, continuous_update=False,
+            description="Country", placeholder="Belgium", layout=_wide(), continuous_update=False,
             options=names(), tooltip="Name of a country, in English",
         )  # fmt: skip
         self.numbers = ipywidgets.Text(
-            description="Coordinates", placeholder="LON LAT, or W S E N", layout=_WIDE,
+            description="Coordinates", placeholder="LON LAT, or W S E N", layout=_wide(),
             tooltip="Degrees: longitude and latitude of a point, or west, south, east and north of a box",
         )  # fmt: skip
         self.radius = ipywidgets.BoundedFloatText(
@@ -143,3 +142,7 @@ def _button(text: str, tip: str, press: Callable[[], None]) -> ipywidgets.Button
     )
     button.on_click(lambda _: press())
     return button
+
+
+def _wide() -> ipywidgets.Layout:
+    return ipywidgets.Layout(width="auto")

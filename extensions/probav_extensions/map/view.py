@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipyleaflet
@@ -71,9 +72,9 @@ class AoiMap(ipywidgets.VBox):  # type: ignore[misc]
         self.toolbar = Toolbar(self.areas, self.drawing.control, self._guide, self.fit)
         self.listing = Listing(self.areas, self._show_area)
         self.sources = Sources(self.areas, self.tell, lambda found: self.fit(found.bounds))
-        self.clicked = Clicked(self.tell)
+        self.clicked = Clicked(partial(self.tell, what="No series"))
         self._below, self._borders = background.below(area), background.borders(area)
-        self.images = Images(archive, product, area, self.tell, self._lay)
+        self.images = Images(archive, product, area, partial(self.tell, what="No image"), self._lay)
         centre, zoom = background.camera(self._view or background.WORLD)
         self._controls = [
             ipyleaflet.ZoomControl(position="topleft"),
@@ -114,9 +115,9 @@ class AoiMap(ipywidgets.VBox):  # type: ignore[misc]
         with self.map.hold_sync():
             self.map.center, self.map.zoom = centre, zoom
 
-    def tell(self, problem: str) -> None:
+    def tell(self, problem: str, what: str = "Not taken") -> None:
         """Show a sentence beneath the map: why something wasn't taken; nothing takes it away again."""
-        self._message = f"<b>Not taken:</b> {html.escape(problem)}" if problem else ""
+        self._message = f"<b>{what}:</b> {html.escape(problem)}" if problem else ""
         self._say()
 
     def _guide(self, hint: str) -> None:
@@ -143,7 +144,7 @@ class AoiMap(ipywidgets.VBox):  # type: ignore[misc]
         panel = ipywidgets.VBox(
             [chooser, shown],
             layout=ipywidgets.Layout(
-                flex="0 0 22em", max_height=f"{background.SCREEN[1]}px", padding="0 0 0 8px"
+                flex="0 0 24em", max_height=f"{background.SCREEN[1]}px", padding="0 0 0 8px"
             ),
         )
         return ipywidgets.HBox([self.map, panel], layout=ipywidgets.Layout(width="100%"))
