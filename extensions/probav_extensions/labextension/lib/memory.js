@@ -58,18 +58,15 @@ export class Memory {
     this._warn(isFull ? `${size(shown)} of ${size(limit)} are used` : `${size(free ?? 0)} of ${size(total ?? limit)} are free`);
   }
 
-  /** @param {string} words */
+  /** Show the warning, or hide it; while it is shown it stays as it is, or it would be read out again. @param {string} words */
   _warn(words) {
-    const text =
-      `Memory is nearly used up: ${words}. A kernel that asks for more may be ended, with its variables. ` +
-      'Take a smaller area or fewer dates, delete variables, or shut down kernels you no longer need.';
+    if (this.isNearEnd && this.banner.hidden) {
+      this.text.textContent =
+        `Memory is nearly used up: ${words}. A kernel that asks for more may be ended, with its variables. ` +
+        'Take a smaller area or fewer dates, delete variables, or shut down kernels.';
+    }
     this.banner.hidden = !this.isNearEnd;
-    if (this.isNearEnd && this.text.textContent !== text) {
-      this.text.textContent = text;
-    }
-    if (!this.isNearEnd) {
-      this.wasTold = false;
-    }
+    this.wasTold = this.wasTold && this.isNearEnd;
   }
 
   /** Tell once, where the banner can't be seen. @param {any} notification JupyterLab's. */

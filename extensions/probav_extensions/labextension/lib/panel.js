@@ -62,9 +62,10 @@ export function createPanel(lab, app, server, cells) {
 
   /** @param {string} text @param {boolean} run */
   async function put(text, run) {
+    status.classList.remove('jp-mod-error');
+    status.textContent = cells.current ? '' : 'Opening a notebook …';
     try {
       status.textContent = await cells.put(text, run);
-      status.classList.remove('jp-mod-error');
     } catch (error) {
       complain(error);
     }

@@ -16,8 +16,11 @@
 
   const modules = {
     './extension': async () => {
-      const [{ plugin }, { take }] = await Promise.all([load('plugin.js'), load('shared.js')]);
-      return { __esModule: true, default: plugin(await take(shared)) };
+      const [{ plugin }, { twins }, { take }] = await Promise.all(
+        ['plugin.js', 'twins.js', 'shared.js'].map(load)
+      );
+      const lab = await take(shared);
+      return { __esModule: true, default: [plugin(lab), twins(lab)] };
     },
     './style': async () => {
       const link = document.createElement('link');

@@ -9,6 +9,7 @@ const NAMES = {
   notebook: '@jupyterlab/notebook',
   services: '@jupyterlab/services',
   icons: '@jupyterlab/ui-components',
+  jupyterWidgets: '@jupyter-widgets/base',
   widgets: '@lumino/widgets'
 };
 
