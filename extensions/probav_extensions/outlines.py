@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import geopandas as gpd
@@ -31,15 +32,22 @@ def borders(area: Bounds) -> gpd.GeoSeries:
     return _within(_countries(area).boundary, area)
 
 
-def world(area: Bounds | None, *, lines: bool) -> dict[str, Any]:
-    """Return the land of the world, or its borders, as GeoJSON: coarse, but in detail within `area`."""
-    shapes = countries(simplify=_WORLD_TOLERANCE).geometry
-    coarse = shapes.boundary if lines else shapes.make_valid()
+def world(area: Bounds | None, style: dict[str, Any], *, lines: bool) -> dict[str, Any]:
+    """Return the land of the world, or its borders, as GeoJSON: coarse, but in detail within `area`.
+
+    Each feature has the style among its properties, where Leaflet looks for it.
+    """
     if area is None:
-        return features(coarse, digits=2)
-    rest = features(coarse.difference(shapely.box(*area)), digits=2)
-    near = features(borders(area) if lines else land(area), digits=4 if _tolerance(area) == 0 else 3)
+        return features(_coarse(lines), 2, style)
+    rest = features(_coarse(lines).difference(shapely.box(*area)), 2, style)
+    near = features(borders(area) if lines else land(area), 4 if _tolerance(area) == 0 else 3, style)
     return {"type": "FeatureCollection", "features": rest["features"] + near["features"]}
+
+
+@cache
+def _coarse(lines: bool) -> gpd.GeoSeries:
+    shapes = countries(simplify=_WORLD_TOLERANCE).geometry
+    return shapes.boundary if lines else shapes.make_valid()
 
 
 def _countries(area: Bounds) -> gpd.GeoSeries:
@@ -57,12 +65,17 @@ def _tolerance(area: Bounds) -> float:
     return max((step for step in (0.0, 0.01, 0.03, 0.1) if step <= wanted), default=0.0)
 
 
-def features(shapes: gpd.GeoSeries, digits: int) -> dict[str, Any]:
+def features(shapes: gpd.GeoSeries, digits: int, style: dict[str, Any]) -> dict[str, Any]:
     """Return polygons or lines as a GeoJSON FeatureCollection with rounded coordinates."""
     parts = shapely.transform(shapely.get_parts(shapes.values), lambda xy: xy.round(digits))
-    members = [
-        {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(part)}
-        for part in parts
-        if not part.is_empty and part.geom_type in ("Polygon", "LineString")
-    ]
-    return {"type": "FeatureCollection", "features": members}
+    parts = parts[~shapely.is_empty(parts)]
+    lines, polygons = (parts[shapely.get_type_id(parts) == kind] for kind in (1, 3))
+    # one feature for all lines: each is a layer of the browser. Polygons may overlap, which one can't fill.
+    members = [shapely.multilinestrings(lines)] if len(lines) else []
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "properties": {"style": style}, "geometry": shapely.geometry.mapping(part)}
+            for part in [*members, *polygons]
+        ],
+    }

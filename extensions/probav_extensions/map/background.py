@@ -23,20 +23,16 @@ def below(area: outlines.Bounds | None) -> list[ipyleaflet.Layer]:
     sea = ipyleaflet.Rectangle(
         bounds=((-89, -540), (89, 540)), stroke=False, fill_color=SEA, fill_opacity=1.0, pane=BELOW,
     )  # fmt: skip
-    land = ipyleaflet.GeoJSON(
-        data=outlines.world(area, lines=False), name="land",
-        # the layer's own `pane` doesn't reach its features, a style does
-        style={"stroke": False, "fillColor": LAND, "fillOpacity": 1, "pane": BELOW, **_QUIET},
-    )  # fmt: skip
+    # the layer's own `pane` doesn't reach its features, a style does
+    style = {"stroke": False, "fillColor": LAND, "fillOpacity": 1, "pane": BELOW, **_QUIET}
+    land = ipyleaflet.GeoJSON(data=outlines.world(area, style, lines=False), name="land")
     return [sea, land]
 
 
 def borders(area: outlines.Bounds | None) -> ipyleaflet.GeoJSON:
     """Return coasts and borders, in detail within an area."""
-    return ipyleaflet.GeoJSON(
-        data=outlines.world(area, lines=True), name="borders",
-        style={"color": BORDER, "weight": 0.8, "fill": False, **_QUIET},
-    )  # fmt: skip
+    style = {"color": BORDER, "weight": 0.8, "fill": False, **_QUIET}
+    return ipyleaflet.GeoJSON(data=outlines.world(area, style, lines=True), name="borders")
 
 
 def camera(bounds: outlines.Bounds) -> tuple[tuple[float, float], int]:
