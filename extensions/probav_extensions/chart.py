@@ -10,15 +10,19 @@ import numpy as np
 import xarray as xr
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from probav_extensions.colours import GREY, LINES, SECOND, WEAK
 from probav_extensions.figure import NotebookFigure, styled
-from probav_extensions.series import ENOUGH, Shown, alt, are_dates, heading, label, provenance, whole
+from probav_extensions.series import ENOUGH, Second, Shown, are_dates, heading, label
 
-_MAX_PANELS = 6
+PAGE = 7.2  # inches: the text of an A4 page
+COLUMN = 3.5  # one of two columns of a journal
 
 
-def timeseries_figure(series: xr.Dataset, secondary: xr.Dataset | None = None) -> NotebookFigure:
+def timeseries_figure(
+    series: xr.Dataset, secondary: xr.Dataset | None = None, width: float = PAGE
+) -> NotebookFigure:
     """Draw statistics over time.
 
     A line a zone, or a panel a zone and a line a class. Where there is no value the line is dotted; a date
@@ -29,24 +33,30 @@ def timeseries_figure(series: xr.Dataset, secondary: xr.Dataset | None = None) -
     series : xarray.Dataset
         As `Product.statistics` returns it for one variable: (zone, [class, [class2,]] time).
     secondary : xarray.Dataset, optional
-        Statistics of another variable, rainfall for instance: bars of its first zone, with an axis at the right.
+        Another variable without classes, such as rainfall, on an axis of its own at the right: bars where it
+        is amounts of one zone, else dashed lines in the colours of the zones.
+    width : float
+        Inches; `COLUMN` for one column of a journal.
 
     Returns
     -------
     NotebookFigure
         A matplotlib figure: `savefig` writes it as PNG, SVG or PDF.
     """
-    shown = Shown.of(series)
-    other = Shown.of(secondary) if secondary is not None else None
+    return draw(Shown.of(series, secondary), width)
+
+
+def draw(shown: Shown, width: float = PAGE) -> NotebookFigure:
+    """Draw what is shown of a series, `width` inches wide."""
     series, middle, spread, panels = shown.series, shown.middle, shown.spread, shown.panels
     lines = max(len(panel) for _, panel in panels)
     with styled():
-        figure = NotebookFigure(alt(series, middle), figsize=(1, 1))
+        figure = NotebookFigure(shown.alt, figsize=(1, 1))
         labels = shown.labels
-        columns = max(2, min(5, 100 // (max(map(len, labels)) + 8)))
-        legend_inches = 0.2 * math.ceil((len(labels) + 3) / columns)
+        columns = max(1, min(5, int(width * 14) // (max(15, *map(len, labels)) + 8)))
+        legend_inches = 0.2 * math.ceil((len(labels) + 4) / columns)
         inches = [legend_inches, *([2.7] if len(panels) == 1 else [1.6] * len(panels)), 0.65]
-        figure.set_size_inches(7.2, sum(inches) + 1.2)
+        figure.set_size_inches(width, sum(inches) + 1.2)
         grid = figure.add_gridspec(len(inches), 1, height_ratios=inches)
         axes: list[Any] = []
         for number, (title, panel) in enumerate(panels, 1):
@@ -57,17 +67,18 @@ def timeseries_figure(series: xr.Dataset, secondary: xr.Dataset | None = None) -
                 if spread is not None:
                     _band(axis, line, spread, colour)
                 _line(axis, line, middle, colour, size=3.2 if lines == 1 else 2.0)
-            if other is not None:
-                _bars(axis, other)
             axis.set_title(title)
             axis.set_ylabel(label(series, middle))
             axis.tick_params(labelbottom=False)
-        _no_values(axes, panels)
-        _share(figure.add_subplot(grid[-1], sharex=axes[0]), panels, are_dates(series))
+            if shown.second is not None:
+                _second(axis, shown.second, shown.second.panels[number - 1])
+        for number, axis in enumerate(axes):
+            _no_values(axis, shown.empty(number))
+        _share(figure.add_subplot(grid[-1], sharex=axes[0]), shown)
         texts = [middle] if lines == 1 else labels
-        _legend(figure.add_subplot(grid[0]), texts, columns, spread)
+        _legend(figure.add_subplot(grid[0]), texts, columns, spread, shown.second)
         figure.suptitle(heading(series), x=0.01, ha="left", fontsize=11, fontweight="bold")
-        figure.provenance(provenance(series), *shown.left_out)
+        figure.provenance(*shown.notes)
     return figure
 
 
@@ -91,49 +102,48 @@ def _band(axis: Any, line: xr.Dataset, spread: tuple[str, str], colour: str) -> 
     axis.vlines(times[alone], low[alone], high[alone], color=colour, alpha=0.2, linewidth=2)
 
 
-def _bars(axis: Any, shown: Shown) -> None:
-    """Draw another variable as bars behind the lines, from an axis at the right."""
-    _, lines = shown.panels[0]
-    _, line = lines[0]
-    times, values = line["time"].to_numpy(), line[shown.middle].to_numpy().astype(float)
-    step = np.median(np.diff(times)) if len(times) > 1 else np.timedelta64(10, "D")
-    right = axis.twinx()
-    right.bar(times, values, width=step * 0.8, color=SECOND, alpha=0.3, linewidth=0)
-    highest = np.nanmax(values) if np.isfinite(values).any() else 1.0
-    right.set_ylim(0, float(highest) * 2.2)  # the lines stay above
-    right.set_ylabel(label(shown.series, shown.middle))
-    right.spines["right"].set_visible(True)
-    right.grid(visible=False)
-    axis.set_zorder(right.get_zorder() + 1)
+def _second(axis: Any, second: Second, lines: list[tuple[str, xr.Dataset]]) -> None:
+    """Draw the second variable behind the first, on an axis at the right."""
+    other = axis.twinx()
+    other.set_zorder(axis.get_zorder() - 1)
     axis.patch.set_visible(False)
+    for colour, (_, line) in zip(LINES, lines, strict=False):
+        times, values = line["time"].to_numpy(), line[second.middle].to_numpy().astype(float)
+        if second.bars:
+            width: Any = np.timedelta64(round(second.days * 24), "h") if are_dates(line) else second.days
+            other.bar(times, values, width, color=SECOND, align="center")
+        else:
+            other.plot(
+                times, values, "--", linewidth=1, color=SECOND if len(lines) == 1 else colour, alpha=0.8
+            )
+    if second.bars:
+        top = other.get_ylim()[1]
+        other.set_ylim(0, top * 2 or 1)  # bars stay beneath the lines
+    other.spines["right"].set_visible(True)
+    other.grid(visible=False)
+    other.set_ylabel(label(second.series, second.middle))
 
 
-def _no_values(axes: list[Any], panels: list[tuple[str, list[tuple[str, xr.Dataset]]]]) -> None:
+def _no_values(axis: Any, times: NDArray[Any]) -> None:
     """Tick dates on which no line of a panel has a value."""
-    for axis, (_, panel) in zip(axes, panels, strict=True):
-        empty = np.logical_and.reduce([line["valid"].to_numpy() == 0 for _, line in panel])
-        times = panel[0][1]["time"].to_numpy()[empty]
-        if len(times):
-            axis.plot(times, np.zeros(len(times)), "|", color=GREY, markersize=5, markeredgewidth=1,
-                      transform=axis.get_xaxis_transform(), clip_on=False)  # fmt: skip
+    if len(times):
+        axis.plot(times, np.zeros(len(times)), "|", color=GREY, markersize=5, markeredgewidth=1,
+                  transform=axis.get_xaxis_transform(), clip_on=False)  # fmt: skip
 
 
-def _share(axis: Any, panels: list[tuple[str, list[tuple[str, xr.Dataset]]]], are_dates: bool) -> None:
+def _share(axis: Any, shown: Shown) -> None:
     """Draw the share of valid pixels; of the whole panel where a panel is split into classes."""
-    lines = panels[0][1] if len(panels) == 1 else []
-    if not lines:
-        lines = [(title, whole(panel)) for title, panel in panels]
-    colours = LINES if len(panels) == 1 else [GREY] * _MAX_PANELS
-    for colour, (_, line) in zip(colours, lines, strict=False):
+    colours = LINES if len(shown.panels) == 1 else [GREY] * len(shown.panels)
+    for colour, (_, line) in zip(colours, shown.shares, strict=False):
         where = line["time"].to_numpy(), line["valid_fraction"].to_numpy() * 100
         axis.plot(*where, color=colour, linewidth=0.8, alpha=0.8, marker="o", markersize=1.5)
     axis.axhline(ENOUGH * 100, color=GREY, linewidth=0.6, linestyle="--")
     axis.set_ylim(0, 104)
     axis.set_yticks([0, 50, 100], ["0", "50", "100 %"])
     axis.set_ylabel("valid")
-    time = panels[0][1][0][1]["time"]
+    time = shown.series["time"]
     times = time.to_numpy()
-    if not are_dates:
+    if not are_dates(shown.series):
         axis.set_xlabel(time.attrs.get("long_name", ""))
         return
     if len(times) == 1:  # matplotlib would show four years around it
@@ -143,7 +153,9 @@ def _share(axis: Any, panels: list[tuple[str, list[tuple[str, xr.Dataset]]]], ar
     axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
-def _legend(axis: Any, texts: list[str], columns: int, spread: tuple[str, str] | None) -> None:
+def _legend(
+    axis: Any, texts: list[str], columns: int, spread: tuple[str, str] | None, second: Second | None
+) -> None:
     axis.set_axis_off()
     colours = LINES[: len(texts)]
     handles: list[Any] = [Line2D([], [], color=colour, marker="o", markersize=3) for colour in colours]
@@ -151,6 +163,12 @@ def _legend(axis: Any, texts: list[str], columns: int, spread: tuple[str, str] |
     if spread is not None:
         handles.append(Patch(color=LINES[0] if len(texts) == 1 else GREY, alpha=0.2, linewidth=0))
         words.append(f"{spread[0]} to {spread[1]}")
+    if second is not None:
+        style: dict[str, Any] = {"color": SECOND if max(map(len, second.panels)) <= 1 else GREY}
+        handles.append(
+            Patch(**style, linewidth=0) if second.bars else Line2D([], [], linestyle="--", **style)
+        )
+        words.append(f"{label(second.series, second.middle)} (right)")
     dot = Line2D([], [], linestyle="", marker="o", color=WEAK, markeredgecolor=GREY, markersize=3.5)
     tick = Line2D([], [], linestyle="", marker="|", color=GREY, markersize=5)
     axis.legend([*handles, dot, tick], [*words, "less than half valid", "no valid pixel"], loc="upper left",

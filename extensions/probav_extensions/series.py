@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
+from probav.errors import ProbavError
 from probav_extensions.colours import LINES
 
 ENOUGH = 0.5  # of the pixels valid: a value of fewer is marked
@@ -34,6 +37,8 @@ class Shown:
         Titles, and in each the labels and the series over time of its lines.
     left_out : list of str
         What is not drawn, in words.
+    second : Second or None
+        What is drawn on an axis of its own.
     """
 
     series: xr.Dataset
@@ -41,21 +46,124 @@ class Shown:
     spread: tuple[str, str] | None
     panels: list[tuple[str, list[tuple[str, xr.Dataset]]]]
     left_out: list[str]
+    second: Second | None = None
 
     @classmethod
-    def of(cls, series: xr.Dataset) -> Shown:
+    def of(cls, series: xr.Dataset, secondary: xr.Dataset | None = None) -> Shown:
         """Choose what to draw of statistics of one variable, as `Product.statistics` returns them."""
         series = _crossed(series.drop_dims("bin", errors="ignore"))
         middle = next((name for name in _MIDDLES if name in series), None) or _first_reducer(series)
         spread = next((pair for pair in _SPREADS if pair[0] in series and pair[1] in series), None)
-        panels, left_out = panels_of(series)
+        panels, left_out = _panels(series)
         bands = max(len(lines) for _, lines in panels) <= MAX_BANDS
-        return cls(series, middle, spread if bands else None, panels, left_out)
+        second = None if secondary is None else Second.of(secondary, panels, "class" in series.dims)
+        return cls(series, middle, spread if bands else None, panels, left_out, second)
 
     @property
     def labels(self) -> list[str]:
         """The labels of the lines of a panel."""
         return [text for text, _ in self.panels[0][1]]
+
+    @property
+    def notes(self) -> list[str]:
+        """Where the numbers come from, and what is left out."""
+        second = [] if self.second is None else [provenance(self.second.series), *self.second.left_out]
+        return [provenance(self.series), *second, *self.left_out]
+
+    @property
+    def alt(self) -> str:
+        """What the chart shows, in a sentence or two."""
+        words = alt(self.series, self.middle)
+        if self.second is None:
+            return words
+        return f"{words} With it: {alt(self.second.series, self.second.middle)}"
+
+    def empty(self, number: int) -> NDArray[Any]:
+        """Return the dates on which no line of a panel has a valid pixel."""
+        lines = [line for _, line in self.panels[number][1]]
+        nothing = np.logical_and.reduce([line["valid"].to_numpy() == 0 for line in lines])
+        times: NDArray[Any] = lines[0]["time"].to_numpy()
+        return times[nothing]
+
+    @property
+    def shares(self) -> list[tuple[str, xr.Dataset]]:
+        """The shares of valid pixels: of each line, or of each whole panel where there are several."""
+        if len(self.panels) == 1:
+            return self.panels[0][1]
+        return [(title, _whole(panel)) for title, panel in self.panels]
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second variable on an axis of its own: rainfall beneath a vegetation index.
+
+    Attributes
+    ----------
+    series : xarray.Dataset
+    middle : str
+        The reducer shown.
+    panels : list of (list of (str, xarray.Dataset))
+        The lines of each panel of the first variable.
+    bars : bool
+        Whether it is drawn as bars from zero: amounts of an only zone.
+    left_out : list of str
+    """
+
+    series: xr.Dataset
+    middle: str
+    panels: list[list[tuple[str, xr.Dataset]]]
+    bars: bool
+    left_out: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, series: xr.Dataset, panels: list[tuple[str, list[tuple[str, xr.Dataset]]]], by_zone: bool
+    ) -> Second:
+        """Choose what to draw of a second variable, zone by zone as the first.
+
+        Raises
+        ------
+        ProbavError
+            If it is split into classes, or its time is of another kind.
+        """
+        series = series.drop_dims("bin", errors="ignore")
+        if "class" in series.dims or "variable" in series.dims:
+            raise ProbavError(
+                "The secondary series of a chart is one variable without classes; this one, "
+                f"{heading(series)}, has dimensions {', '.join(map(str, series.dims))}. Compute it for one "
+                "variable, without by=."
+            )
+        if are_dates(series) != are_dates(panels[0][1][0][1]):
+            raise ProbavError(
+                "The two series of a chart have different times: one has dates, the other periods of any "
+                "year. Compute both with the same by_time=."
+            )
+        middle = next((name for name in ("sum", *_MIDDLES) if name in series), None) or _first_reducer(series)
+        zones = {str(key): n for n, key in enumerate(series["zone"].to_numpy())}
+        names = _names(series, "zone", "name")
+
+        def of(line: xr.Dataset) -> int | None:
+            return 0 if len(zones) == 1 else zones.get(str(line["zone"].item()))
+
+        wanted = [[of(lines[0][1])] if by_zone else [of(line) for _, line in lines] for _, lines in panels]
+        if len(zones) == 1:
+            wanted = [[0] for _ in panels]
+        missing = sum(zone is None for one in wanted for zone in one)
+        left_out = [f"{missing} zones have no {heading(series)}."] if missing else []
+        chosen = [
+            [(names[zone], series.isel(zone=zone)) for zone in one if zone is not None] for one in wanted
+        ]
+        bars = max(map(len, chosen)) <= 1 and str(series.attrs.get("units", "")).startswith(("mm", "kg"))
+        return cls(series, middle, chosen, bars, left_out)
+
+    @property
+    def days(self) -> float:
+        """The width of a bar in days, or periods: a little less than the shortest step."""
+        steps = np.diff(self.series["time"].to_numpy())
+        if not len(steps):
+            return 5.0
+        step = steps.min()
+        return float(step / np.timedelta64(1, "D") if are_dates(self.series) else step) * 0.85
 
 
 def series_of_each(series: xr.Dataset) -> list[xr.Dataset]:
@@ -113,7 +221,7 @@ def _first_reducer(series: xr.Dataset) -> str:
     return str(next((name for name in series.data_vars if name not in counts), "valid_fraction"))
 
 
-def panels_of(series: xr.Dataset) -> tuple[list[tuple[str, list[tuple[str, xr.Dataset]]]], list[str]]:
+def _panels(series: xr.Dataset) -> tuple[list[tuple[str, list[tuple[str, xr.Dataset]]]], list[str]]:
     """Return (title, [(label, one series over time)]) a panel, and what had to be left out, in words."""
     zones = _names(series, "zone", "name")
     left_out = []
@@ -152,7 +260,7 @@ def _names(series: xr.Dataset, dim: str, coordinate: str) -> list[str]:
     ]
 
 
-def whole(panel: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
+def _whole(panel: list[tuple[str, xr.Dataset]]) -> xr.Dataset:
     """Return the share of valid pixels of a panel that is split into lines."""
     names = ("valid", "masked", "nodata")
     total = sum(line[name].to_numpy() for _, line in panel for name in names)

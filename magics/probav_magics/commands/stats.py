@@ -15,7 +15,7 @@ from probav_magics.options import (
     statistics_arguments,
 )
 from probav_magics.progress import ProgressLine
-from probav_magics.show import show_figure, show_table, size
+from probav_magics.show import show_table, size
 
 if TYPE_CHECKING:
     from probav_magics.session import Session
@@ -48,11 +48,13 @@ class _Stats(Command):
         session.store(options.out, series)
         if options.quiet:
             return
-        from probav_extensions import series_of_each, series_table, timeseries_figure
+        from probav_extensions import series_of_each, series_table
 
         if not options.no_plot:
+            from probav_extensions import timeseries_chart  # Bokeh takes a second to import
+
             for one in series_of_each(series):
-                show_figure(timeseries_figure(one))
+                timeseries_chart(one).show()
         name = options.out or "Keep the result with -o NAME"
         sizes = " × ".join(f"{count} {dim}{'' if count == 1 else 's'}" for dim, count in _sizes(series.sizes))
         table = series_table(series)
