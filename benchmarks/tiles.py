@@ -2,7 +2,8 @@
 
 Synthetic NDVI at 300 m, twelve dates, on tiles of 10 x 10 degrees. "drawn" is a tile that nobody asked for
 before; "kept" is asked for again. "nothing made" has no overviews yet, "made" has those of
-`probav archive overviews`. Times of one request after another, without the server's own (3 ms).
+`probav archive overviews`. Times of one tile after another, without what
+the notebook server adds (some milliseconds).
 
     python benchmarks/tiles.py [--tiles 4 3]
 """
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -58,8 +60,8 @@ def make(url: str, cog: Path, down: int, across: int) -> None:
         storage.writing(url, "all", {}) as root,
         rasterio.open(plain, "w", **profile) as target,
     ):
-        group = storage.create_group(root, definition, grid)
-        array = storage.create_variable(group, variable, grid)
+        group: Any = storage.create_group(root, definition, grid)
+        storage.create_variable(group, variable, grid)
         storage.append_times(group, np.datetime64("2015-01-01") + 10 * np.arange(DATES))
         array = group["NDVI"]
         for i in range(down):
