@@ -127,9 +127,10 @@ class Overviews:
         BudgetError
             If more had to be read for it than `budget`.
         """
-        if level == 0:
-            self._check(int(self._stored_bytes(rows, columns)), level)
-            dn, keep = self._pixels(np.array([date]), rows, columns)
+        if level <= _DIRECT:  # of this date alone: to halve all that are decoded takes longer than to decode
+            under = _times(rows, 1 << level), _times(columns, 1 << level)
+            self._check(self._stored_bytes(*under), level)
+            dn, keep = self._halved(np.array([date]), level, *under)
             return dn[0], keep[0]
         stored = int(self.product.positions[date])
         block, within = stored // self._depth, stored % self._depth
@@ -189,8 +190,6 @@ class Overviews:
         return _PAGES.get(key, lambda: self._from_disk(key, block, level, i, j), lambda page: page.size)
 
     def _from_disk(self, key: str, block: int, level: int, i: int, j: int) -> _Page:
-        if level <= _DIRECT:
-            return self._made(block, level, i, j)
         with _locks[level][int(key[:8], 16) % 16]:
             for files in self._files:
                 if (data := files.get(key)) is not None and (page := self._unpacked(data, block)):
@@ -219,14 +218,13 @@ class Overviews:
         return _Page(dn, np.frombuffer(data, np.uint8, offset=cut).reshape(*shape[:2], PAGE // 8))
 
     def _made(self, block: int, level: int, i: int, j: int) -> _Page:
-        mean = self.variable.kind == "continuous"
         dates = self._dates(block)
         if level <= _DIRECT:
             side = PAGE << level
-            dn, keep = self._padded(dates, i * side, j * side, side)
-            for _ in range(level):
-                dn, keep = halve(dn, keep, mean)
+            under = slice(i * side, (i + 1) * side), slice(j * side, (j + 1) * side)
+            dn, keep = self._halved(dates, level, *under)
             return _Page(dn, np.packbits(keep, axis=-1))
+        mean = self.variable.kind == "continuous"
         out = np.zeros((len(dates), PAGE, PAGE), self.variable.dtype)
         kept = np.zeros(out.shape, bool)
         half = PAGE // 2
@@ -242,15 +240,20 @@ class Overviews:
                 out[here], kept[here] = halve(dn, keep, mean)
         return _Page(out, np.packbits(kept, axis=-1))
 
-    def _padded(self, dates: NDArray[np.intp], top: int, left: int, side: int) -> tuple[Any, Any]:
-        """Return a square of pixels, which hold no value beyond the grid."""
+    def _halved(self, dates: NDArray[np.intp], level: int, rows: slice, columns: slice) -> tuple[Any, Any]:
+        """Return the overview of a window of pixels, which hold no value beyond the grid."""
         grid = self.product.grid
-        rows, columns = slice(top, min(top + side, grid.height)), slice(left, min(left + side, grid.width))
-        dn, keep = self._pixels(dates, rows, columns)
-        if dn.shape[1:] == (side, side):
-            return dn, keep
-        edge = ((0, 0), (0, side - dn.shape[1]), (0, side - dn.shape[2]))
-        return np.pad(dn, edge), np.pad(keep, edge)
+        held = (
+            slice(rows.start, min(rows.stop, grid.height)),
+            slice(columns.start, min(columns.stop, grid.width)),
+        )
+        dn, keep = self._pixels(dates, *held)
+        edge = ((0, 0), (0, rows.stop - held[0].stop), (0, columns.stop - held[1].stop))
+        if any(after for _, after in edge):
+            dn, keep = np.pad(dn, edge), np.pad(keep, edge)
+        for _ in range(level):
+            dn, keep = halve(dn, keep, self.variable.kind == "continuous")
+        return dn, keep
 
     def _pixels(self, dates: NDArray[np.intp], rows: slice, columns: slice) -> tuple[Any, Any]:
         dn, passes = self._reader.read(self.variable.name, dates, rows, columns)
@@ -282,7 +285,7 @@ class Overviews:
     def _missing(self, block: int, level: int, i: int, j: int) -> int:
         """Return the bytes that must be decoded to make a page."""
         key = self._key(block, level, i, j)
-        if key in _PAGES or (level > _DIRECT and any(files.has(key) for files in self._files)):
+        if key in _PAGES or any(files.has(key) for files in self._files):
             return 0
         if level <= _DIRECT + 1:
             side = PAGE << level
@@ -353,6 +356,10 @@ def _sources(product: Product, dates: slice) -> str:
 
 def _moved(part: slice, by: int) -> slice:
     return slice(part.start - by, part.stop - by)
+
+
+def _times(part: slice, by: int) -> slice:
+    return slice(part.start * by, part.stop * by)
 
 
 def _half(second: int, half: int) -> slice:
