@@ -190,6 +190,7 @@ def check_cells(lab, panel: Locator) -> None:
     button(panel, "Statistics", S10).click()
     expect(lab.cells).to_have_count(count + 2)
     expect(source(lab, count + 1)).to_contain_text('--aoi "Bel gium"')
+    expect(source(lab, count + 1)).to_be_focused()
     lab.page.keyboard.press("Control+a")
     lab.page.keyboard.press("Delete")  # an empty cell is filled
     panel.get_by_label("Area of new cells").fill("")

@@ -62,8 +62,13 @@ export class Cells {
     }
     content.activeCell.model.sharedModel.setSource(needs ? `${EXTENSION}\n${text}` : text);
     this.app.shell.activateById(panel.id);
-    content.mode = run ? 'command' : 'edit';
+    const cell = content.activeCell;
     await content.scrollToItem?.(content.activeCellIndex, 'smart');
+    await cell.ready;
+    content.mode = run ? 'command' : 'edit';
+    if (!run) {
+      cell.editor?.focus();
+    }
     if (run) {
       await panel.sessionContext.ready;
       void this.actions.run(content, panel.sessionContext);
