@@ -49,7 +49,9 @@ class ProbavMagics(Magics):
         from probav_magics.completion import complete
 
         words, begun = complete(self.session(), lines)
-        completions = [SimpleCompletion(word) for word in words]
+        completions = [
+            SimpleCompletion(word, type="option" if word.startswith("-") else "value") for word in words
+        ]
         return {"completions": completions, "suppress": bool(words), "matched_fragment": begun}
 
     def after_cell(self, *_: object) -> None:

@@ -49,10 +49,30 @@ class Parser(options.Parser):
                 raise QueryError(f"{self.prog} has no option {name}.{near}")
         return super().parse_known_args(args, namespace)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Answer a value that is no choice with near ones."""
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(
+                action, f"there is no {value!r}.{did_you_mean(str(value), map(str, action.choices))}"
+            )
+
     def error(self, message: str) -> NoReturn:
         """Raise, with where to read more."""
         quotes = " A value with blanks in it needs quotes." if "no option or argument" in message else ""
-        raise QueryError(f"{self.prog}: {message.rstrip('.')}.{quotes} {self.prog} --help lists the options.")
+        end = "" if message.endswith(("?", ".")) else "."
+        raise QueryError(f"{self.prog}: {message}{end}{quotes} {self.prog} --help lists the options.")
+
+    def format_help(self) -> str:
+        """Return the help, under a first line that is short: the options are listed anyway."""
+        places = [
+            f"[{action.metavar or action.dest}]"
+            if action.nargs == "?"
+            else str(action.metavar or action.dest)
+            for action in self._actions
+            if not action.option_strings
+        ]
+        self.usage = " ".join(["%(prog)s", *places, "[options]"])
+        return super().format_help()
 
     def options(self) -> dict[str, argparse.Action]:
         """Return all options and positional arguments by their names, dashes included."""
