@@ -345,6 +345,8 @@ def test_what_the_archive_holds_and_how_many_pixels(demo_archive):
     west, south, _, _ = product.footprint().total_bounds
     shown.areas.add(shapely.box(west, south, west + 10 / product.grid.nx, south + 10 / product.grid.ny))
     assert "100.0 pixels of 331 m" in shown.status.value
+    again = AoiMap(shown.aoi, product)
+    assert again.status.value == shown.status.value
 
 
 def test_the_saved_notebook_holds_a_picture_and_a_table_beside_the_widget():

@@ -169,13 +169,15 @@ class Images:
             right = self._layer(product, self.other_date.value, OTHER_IMAGES) if self.compare.value else None
             self.bar.value = _colour_bar(product, self.variable.value)
         except ProbavError as error:
-            self._tell(str(error))
+            if not self._busy:
+                self._tell(str(error))
             return
         if left is not None and right is not None:
             self.split = ipyleaflet.SplitMapControl(left_layer=left, right_layer=right)
         elif left is not None:
             self.layers = [left]
-        self._tell("" if left is not None else f"{product.id} has no picture here.")
+        if not self._busy:
+            self._tell("" if left is not None else f"{product.id} has no picture here.")
 
     def _move(self, _: Any) -> None:
         """Show another date in the layers there are: nothing flickers."""
