@@ -99,6 +99,14 @@ def printed(lab, code: str):
     return json.loads(output.inner_text())
 
 
+def eventually(get, is_enough, seconds: float = 30):
+    """Return the first answer that is enough: what the mouse does arrives in its own time."""
+    deadline = time.monotonic() + seconds
+    while not is_enough(found := get()):
+        assert time.monotonic() < deadline, f"it stays {found}"
+    return found
+
+
 def healthy(lab) -> None:
     assert lab.errors == []
     assert lab.complaints == []
@@ -125,11 +133,9 @@ def test_areas_by_mouse_and_file(notebook, tmp_path):
     shown.says("Drag whole areas")
     shown.page.wait_for_timeout(500)
     shown.drag((0, 0), (40, 30))
-    moved = None
-    deadline = time.monotonic() + 30
-    while moved is None or moved == edited:
-        assert time.monotonic() < deadline, "the area does not move"
-        moved = printed(lab, "print(json.dumps(field.geojson))")["features"][0]
+    moved = eventually(
+        lambda: printed(lab, "print(json.dumps(field.geojson))")["features"][0], lambda one: one != edited
+    )
     assert moved["id"] == edited["id"]
     shift = np.subtract(moved["geometry"]["coordinates"][0], edited["geometry"]["coordinates"][0])
     assert (
@@ -142,7 +148,8 @@ def test_areas_by_mouse_and_file(notebook, tmp_path):
     name.fill("my field")
     name.press("Enter")
     shown.cell.locator('button[title^="Colour of"]').first.click()
-    row = printed(lab, "print(field.frame[['name', 'colour']].iloc[0].to_json())")
+    code = "print(field.frame.reindex(columns=['name', 'colour']).iloc[0].to_json())"
+    row = eventually(lambda: printed(lab, code), lambda row: row["colour"])
     assert row["name"] == "my field"
     assert re.fullmatch("#[0-9a-f]{6}", row["colour"])
     shown.leaflet.scroll_into_view_if_needed()
