@@ -12,12 +12,12 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 
-from probav_extensions import api
+from probav_extensions import api, scripts
 from probav_extensions.tiles import handlers as tiles
 from probav_extensions.tiles.route import ARCHIVE, PREFIX
 
 Handlers = Callable[[str], list[Any]]
-_ROUTES: tuple[Handlers, ...] = (tiles.handlers, api.handlers)  # each gives routes below a base URL
+_ROUTES: tuple[Handlers, ...] = (tiles.handlers, api.handlers, scripts.handlers)  # routes below a base URL
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:

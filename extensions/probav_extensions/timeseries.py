@@ -22,7 +22,7 @@ _FORMATS = (".png", ".svg", ".pdf", ".csv")
 # where the live chart is on the page, the picture after it would say the same again; on paper and without a
 # kernel there is no live chart, hence no such rule
 _LIVE = "probav-live"
-_OUTPUT = f".jp-OutputArea-child:has(.{_LIVE})"
+_OUTPUT = f".jp-OutputArea-child:has(.{_LIVE} .bk-Column)"
 _HIDE = (
     f"<style>@media screen {{ {_OUTPUT} + .jp-OutputArea-child {{ display: none }} }} "
     f"@media print {{ {_OUTPUT} {{ display: none }} }}</style>"

@@ -1,6 +1,7 @@
 // @ts-check
 /** The plugin: the panel at the left, commands of the palette, an entry of the launcher. */
 
+import { loadBokeh } from './bokeh.js';
 import { Cells } from './cells.js';
 import { icon } from './icon.js';
 import { createPanel } from './panel.js';
@@ -36,6 +37,7 @@ export function plugin(lab) {
       } catch (error) {  // Jupyter works without
         console.warn('probav-panel: no Archive panel in this application.', error);
       }
+      return loadBokeh(app.serviceManager.serverSettings.baseUrl);
     }
   };
 }
