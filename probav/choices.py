@@ -3,6 +3,7 @@
 RULES = ("fraction", "centre", "touched", "bilinear")
 WEIGHTS = ("pixel", "area")
 ENGINES = ("auto", "local", "spark", "livy")
+FILE_ENGINES = ("auto", "local", "spark")
 DEFAULT_REDUCERS = ("mean", "std", "p10", "p50", "p90")
 RESAMPLING = ("nearest", "mean", "mode")
 BY_TIME = {

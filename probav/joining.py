@@ -82,6 +82,7 @@ class _Joined(BackendArray):
     """The pixels of all pieces, read when indexed."""
 
     dtype = np.dtype("float32")
+    descriptor = True  # as those of its pieces
 
     def __init__(
         self, pieces: list[_Piece], owner: NDArray[np.intp], place: NDArray[np.intp], shape: tuple[int, ...]

@@ -236,6 +236,8 @@ def _held(product: Product, target: Grid) -> BaseGeometry:
 class _Pixels(BackendArray):
     """A variable of a window, read when indexed."""
 
+    descriptor = True  # pickled, it says what to read and holds no pixel
+
     def __init__(
         self,
         reader: Reader,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probav.archive import Archive, Product
+from probav.archive import Archive, Product, opened
 from probav.caches import ByteCache
-from probav.masks import Layer, Mask
+from probav.masks import Layer, Mask, parse_mask
 from probav.products import Variable
 from probav.sampling import sample
 
@@ -34,6 +34,11 @@ class Reader:
         layers = mask.layers if mask else ()
         self._others = {layer.product: archive[layer.product] for layer in layers}
         self._masks = ByteCache(_budget)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as what is read, without pixels and nothing open."""
+        store, mask = self.product.store, None if self._mask is None else self._mask.text
+        return _reopened, (store.url, store.snapshot, self.product.id, mask)
 
     def read(
         self, name: str, dates: NDArray[np.intp], rows: slice, columns: slice
@@ -95,6 +100,12 @@ class Reader:
         other = self._others[layer.product]
         layers, which = sample(other, layer.variable, self.product.grid, rows, columns, days)
         return layers[which]
+
+
+def _reopened(url: str, snapshot: str, name: str, mask: str | None) -> Reader:
+    archive = opened(url, snapshot)
+    product = archive[name]
+    return Reader(product, archive, None if mask is None else parse_mask(mask, product, archive))
 
 
 def _around(columns: slice, width: int) -> list[slice]:

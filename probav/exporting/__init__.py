@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from probav.choices import FILE_ENGINES
 from probav.errors import ProbavError, QueryError, did_you_mean
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from probav.archive import Progress
 
 __all__ = ["ExportError", "check", "export"]
 
@@ -28,7 +34,15 @@ class ExportError(ProbavError, ValueError):
     """A result can't be written to a file of this name or format; nothing was written."""
 
 
-def export(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+def export(
+    dataset: xr.Dataset,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    by_date: bool = False,
+    engine: str = "auto",
+    progress: Progress | None = None,
+) -> list[Path]:
     """Write what `statistics` or `load` returned to a file, whose suffix says the format.
 
     Statistics go to .csv, .parquet or .geoparquet (GeoParquet 1.1) and .nc (CF vector data cube); pixels to
@@ -43,6 +57,13 @@ def export(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool
         A GeoTIFF holds one variable: of several, each gets a file of its own, NAME_VARIABLE.tif.
     overwrite : bool
         Replace files that exist.
+    by_date : bool
+        Give each date of pixels a file of its own: NAME_2016-07-01.tif, NAME_VARIABLE_2016-07-01.tif.
+    engine : {"auto", "local", "spark"}
+        Who writes the files of pixels, the same bytes each: threads of this process, or Spark's executors,
+        which must see the folder. "auto" takes Spark where a session is running and promises to be faster.
+    progress : callable, optional
+        Called with blocks written, blocks in all, and 0.
 
     Returns
     -------
@@ -58,26 +79,52 @@ def export(dataset: xr.Dataset, path: str | os.PathLike[str], *, overwrite: bool
         If the format needs a library that is not installed.
     """
     kind = _kind(dataset)
+    if engine not in FILE_ENGINES:
+        raise QueryError(_no_engine(engine))
     target = check(path, kind, overwrite=True)
     module = import_module(f"probav.exporting.{FORMATS[kind][target.suffix.lower()]}")
     parts: dict[Path, xr.Dataset] = module.parts(dataset, target)
+    if kind == "statistics":
+        if by_date or engine == "spark":
+            what = "by_date" if by_date else "engine='spark'"
+            raise QueryError(f"{what} is for the pixels of load(); statistics are one file, written here.")
+        files = list(parts)
+    else:
+        from probav.exporting.pixels import Export
+
+        work = Export(module, parts, by_date, progress)
+        files = [target.with_name(name) for name in work.names]
     try:
-        for file in parts:
+        for file in files:
             _refuse_existing(file, overwrite)
-        # beside the target, so that the last step is a rename within one file system
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem[:50]}-") as folder:
-            made = {Path(folder) / file.name: file for file in parts}
-            for new, part in zip(made, parts.values(), strict=True):
-                module.write(part, new)
-            for file in parts:  # another process may have been faster
+        with _beside(target) as folder:
+            if kind == "statistics":
+                module.write(parts[target], folder / target.name)
+            else:
+                work.write(folder, engine)
+            for file in files:  # another process may have been faster
                 _refuse_existing(file, overwrite)
-            for new, file in made.items():
-                new.replace(file)
+            for file in files:
+                (folder / file.name).replace(file)
     except ProbavError:
         raise
     except OSError as error:
         raise ExportError(f"Can't write {target}: {error}") from error
-    return list(parts)
+    return files
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Make a folder beside a file, so that the last step is a rename within one file system."""
+    folder = Path(tempfile.mkdtemp(dir=target.parent.absolute(), prefix=f".{target.stem[:50]}-"))
+    try:
+        yield folder
+    finally:
+        gone = Path(f"{folder}-gone")
+        with suppress(OSError):
+            folder.rename(gone)  # an executor that goes on can't put anything there
+        for left in (gone, folder):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def check(path: str | os.PathLike[str], kind: Kind, *, overwrite: bool = False) -> Path:
@@ -129,6 +176,15 @@ def _kind(dataset: xr.Dataset) -> Kind:
         f"Can't export {what}; expected the xarray.Dataset of statistics() (with 'zone') or load() (with 'y' "
         "and 'x'). One variable NAME of it is dataset[[NAME]]."
     )
+
+
+def _no_engine(name: str) -> str:
+    if name == "livy":
+        return (
+            "engine='livy' writes no files: a cluster behind Livy shares no folder with this machine. "
+            "Use engine='local', or a Spark session whose executors see the folder (engine='spark')."
+        )
+    return f"There is no engine {name!r} to write files.{did_you_mean(name, FILE_ENGINES)}"
 
 
 def _refuse_existing(file: Path, overwrite: bool) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ _BLOCK, _SMALLEST = 512, 128  # pixels a side of the file's own blocks
 _BLOCK_BYTES = 16 * 2**20  # of one block with all its bands, which GDAL writes and reads at once
 _CACHE_BYTES = 128 * 2**20  # of GDAL's blocks; it takes 5 % of the memory by itself
 _DIMS = ("time", "y", "x")
+_LOCK = threading.Lock()
+_BEFORE: list[int] = []  # the cache's size as it was, for each thread that writes
 
 
 def parts(dataset: xr.Dataset, target: Path) -> dict[Path, xr.Dataset]:
@@ -58,22 +61,29 @@ def _beside(target: Path, name: str) -> Path:
 
 @contextmanager
 def _small_cache() -> Iterator[None]:
-    """Let GDAL keep few blocks; rasterio.Env sets the size of its cache, but never sets it back."""
+    """Let GDAL keep few blocks; rasterio.Env sets the size of its cache, but never sets it back.
+
+    The cache is the process's: the first of several threads makes it small, the last gives it back.
+    """
     with rasterio.Env():
-        before = get_gdal_config("GDAL_CACHEMAX")
-        set_gdal_config("GDAL_CACHEMAX", min(before, _CACHE_BYTES))
+        with _LOCK:
+            _BEFORE.append(_BEFORE[0] if _BEFORE else get_gdal_config("GDAL_CACHEMAX"))
+            set_gdal_config("GDAL_CACHEMAX", min(_BEFORE[0], _CACHE_BYTES))
         try:
             yield
         finally:
-            set_gdal_config("GDAL_CACHEMAX", before)
+            with _LOCK:
+                before = _BEFORE.pop()
+                if not _BEFORE:
+                    set_gdal_config("GDAL_CACHEMAX", before)
 
 
 @_small_cache()
-def write(dataset: xr.Dataset, path: Path) -> None:
+def write(dataset: xr.Dataset, path: Path, step: Callable[[], object]) -> None:
     """Write one file: first a plain GeoTIFF in blocks, which GDAL then puts into the order of a COG.
 
     Values are those of the dataset. Stored numbers (`keep_dn`) carry scale, offset and no-data value as GDAL
-    has them; floats have NaN where there is no value.
+    has them; floats have NaN where there is no value. `step` is called after each block.
     """
     (array,) = dataset.data_vars.values()
     dates = _dates(array)
@@ -103,6 +113,7 @@ def write(dataset: xr.Dataset, path: Path) -> None:
                 indexes=list(range(bands.start + 1, bands.stop + 1)),
                 window=Window.from_slices(y, x),
             )
+            step()
     rasterio.shutil.copy(
         plain, path, driver="COG", blocksize=side, compress="DEFLATE", predictor="YES", bigtiff="IF_SAFER",
         overviews="AUTO", overview_resampling=_coarser(array, variable), num_threads="ALL_CPUS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def parts(dataset: xr.Dataset, target: Path) -> dict[Path, xr.Dataset]:
     return {target: ready.assign_attrs(said)}
 
 
-def write(dataset: xr.Dataset, path: Path) -> None:
-    """Write one file: xarray writes what is small, then each variable follows in blocks."""
+def write(dataset: xr.Dataset, path: Path, step: Callable[[], object]) -> None:
+    """Write one file: xarray writes what is small, each variable follows in blocks, `step` after each."""
     large = [name for name, array in dataset.data_vars.items() if {"y", "x"} <= set(array.dims)]
     small = dataset.drop_vars(large)
     encoding = time_encoding(small)
@@ -40,10 +41,10 @@ def write(dataset: xr.Dataset, path: Path) -> None:
         if "coordinates" in file.attrs:  # xarray's, of coordinates that no variable names; ours name them
             del file.attrs["coordinates"]
         for name in large:
-            _write_variable(file, str(name), dataset[name])
+            _write_variable(file, str(name), dataset[name], step)
 
 
-def _write_variable(file: Any, name: str, array: xr.DataArray) -> None:
+def _write_variable(file: Any, name: str, array: xr.DataArray, step: Callable[[], object]) -> None:
     said = dict(array.attrs)
     fill = said.pop("_FillValue", np.nan if array.dtype.kind == "f" else None)
     for dim, size in array.sizes.items():
@@ -68,3 +69,4 @@ def _write_variable(file: Any, name: str, array: xr.DataArray) -> None:
     variable.attrs.update(said)
     for block in blocks(array):
         variable[tuple(block.values())] = array.isel(block).values
+        step()
