@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -139,8 +140,8 @@ def test_the_panel_behind_the_hub(hub, lab, demo_archive):
     check_accessible(lab)
 
     lab.page.get_by_role("menuitem", name="Settings", exact=True).click()
-    lab.page.get_by_role("menuitem", name="Theme", exact=True).hover()
-    lab.page.get_by_role("menuitem", name="JupyterLab Dark", exact=True).click()
+    lab.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).hover()
+    lab.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^JupyterLab Dark$")).click()
     expect(lab.page.locator('body[data-jp-theme-light="false"]')).to_be_visible()
     check_accessible(lab)
     lab.keep_picture("panel-dark")
@@ -222,6 +223,6 @@ def check_spark(lab, panel: Locator) -> None:
     expect(spark).to_contain_text(re.compile(r"Running on this machine, \d+ cores?"))
     expect(spark).to_contain_text(re.compile(r"Tasks: 0 active, [1-9]\d* done"))
     link = spark.get_by_role("link").get_attribute("href")
-    assert lab.page.request.get(link).ok
+    assert "Spark Jobs" in lab.page.request.get(urljoin(lab.page.url, link)).text()
     expect(panel.get_by_role("meter", name="Memory used")).to_be_visible()
     lab.keep_picture("panel-spark")
