@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from probav.execution.telling import told
-from probav_magics.show import publish
+from probav_magics.show import publish, size
 
 _PATIENCE = 0.7  # seconds without a line: most queries are done by then
 _PAUSE = 0.25
@@ -78,7 +78,7 @@ class ProgressLine:
         bar = "█" * round(_WIDTH * share) + "░" * (_WIDTH - round(_WIDTH * share))
         words = [f"{self._done} of {self._total} tasks ({_rate(self._done / working)})"]
         if self.bytes:  # Spark tells at the end
-            words.append(f"{self.bytes / 1e6:,.1f} MB read ({self.bytes / 1e6 / working:,.1f} MB/s)")
+            words.append(f"{size(self.bytes)} read ({size(self.bytes / working)}/s)")
         if end:
             words.append(f"{end} {_duration(self.seconds)}")
         else:

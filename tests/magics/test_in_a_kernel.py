@@ -121,7 +121,7 @@ def test_progress_is_one_output_replaced_in_place(kernel):
     assert [kind for kind, _, _ in shown] == ["display_data"] + ["update_display_data"] * (len(shown) - 1)
     assert len({display for _, display, _ in shown}) == 1
     assert "100%" in shown[-1][2]
-    assert re.search(r"tasks \(.+\), .+ MB read \(.+ MB/s\), in .+ s, engine local$", shown[-1][2])
+    assert re.search(r"tasks \(.+\), .+B read \(.+B/s\), in .+ s, engine local$", shown[-1][2])
 
 
 def test_an_interrupt_stops_a_local_query_within_two_seconds_and_leaves_results_intact(kernel):

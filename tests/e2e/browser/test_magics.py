@@ -59,12 +59,6 @@ def test_help_tab_progress_and_interrupt(hub, lab):
     assert {"fraction", "centre", "touched", "bilinear"} <= set(words)
     lab.keep_picture("magic-tab")
     lab.page.keyboard.press("Escape")
-    cell = typed(lab, f"%%probav stats\nproduct: {PRODUCT}\naoi: fe")
-    lab.page.keyboard.press("Tab")
-    lab.page.wait_for_timeout(4000)
-    lab.keep_picture("magic-tab-cell")
-    lab.page.keyboard.press("Escape")
-
     lab.run(f"{STATS} --aoi few --no-plot -o ts\nfirst = ts")
     cell = lab.start(f"{STATS} --aoi many --no-plot -o ts")
     line = cell.get_by_text("tasks (")
