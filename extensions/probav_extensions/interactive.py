@@ -195,7 +195,7 @@ def _band(plot: Any, data: dict[str, Any], colour: str) -> Any:
 def _no_values(plot: Any, times: NDArray[Any]) -> None:
     """Tick dates on which no line of a panel has a value, at the bottom whatever the axis shows."""
     if len(times):
-        plot.extra_y_ranges |= {"bottom": Range1d(start=0, end=1)}
+        plot.extra_y_ranges["bottom"] = Range1d(start=0, end=1)
         plot.scatter(
             times, np.full(len(times), 0.02), marker="dash", angle=np.pi / 2, size=9, line_color=GREY,
             line_width=1.5, y_range_name="bottom",
@@ -232,7 +232,7 @@ def _second(plot: Any, second: Second, lines: list[tuple[str, xr.Dataset]]) -> l
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     margin = (high - low) * 0.05 or 1.0
     start, end = (0.0, high * _TOP or 1.0) if second.bars else (low - margin, high + margin)
-    plot.extra_y_ranges |= {"second": Range1d(start=start, end=end)}
+    plot.extra_y_ranges["second"] = Range1d(start=start, end=end)
     words = label(second.series, second.middle)
     plot.add_layout(LinearAxis(y_range_name="second", axis_label=words), "right")
     width: Any = pd.Timedelta(days=second.days) if are_dates(second.series) else second.days

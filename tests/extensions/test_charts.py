@@ -13,7 +13,16 @@ import xarray as xr
 from bokeh.core.json_encoder import serialize_json
 from bokeh.core.validation import check_integrity, process_validation_issues
 from bokeh.document import Document
-from bokeh.models import ColumnDataSource, GlyphRenderer, HoverTool, Legend, LinearAxis, RangeTool, Title
+from bokeh.models import (
+    ColumnDataSource,
+    GlyphRenderer,
+    HoverTool,
+    Legend,
+    LinearAxis,
+    Plot,
+    RangeTool,
+    Title,
+)
 
 from probav.errors import ProbavError
 from probav_extensions import timeseries_chart, timeseries_figure
@@ -90,12 +99,16 @@ def test_bokeh_finds_nothing_wrong_with_the_document(case, other, caplog):
     secondary = rain(shape.get("zones", 1), shape.get("dates", 36)) if other else None
     document = Document()
     document.add_root(timeseries_chart(series(**shape), secondary).interactive())
+    document = Document.from_json(document.to_json())  # as the browser gets it
     issues = check_integrity(document.models)
     assert (issues.error, issues.warning) == ([], [])
     with caplog.at_level(logging.WARNING):
         process_validation_issues(issues)
         document.validate()
     assert caplog.text == ""
+    for plot in document.select({"type": Plot}):
+        known = {"default", *plot.extra_y_ranges}
+        assert {one.y_range_name for one in plot.renderers if isinstance(one, GlyphRenderer)} <= known
 
 
 def test_the_chart_holds_the_numbers_of_the_dataset():
