@@ -28,7 +28,7 @@ class Listing:
     def __init__(self, areas: Areas, show_on_map: Callable[[str], None]) -> None:
         self._areas, self._show_on_map = areas, show_on_map
         self._rows: list[_Row] = []
-        self._table = ipywidgets.VBox()
+        self._table = ipywidgets.VBox(layout=ipywidgets.Layout(flex="0 0 auto"))
         self._note = ipywidgets.HTML()
         clear = ipywidgets.Button(
             description="Delete all", icon="trash", tooltip="Delete all areas; can be undone",
@@ -92,7 +92,7 @@ class _Row:
         self.delete.on_click(lambda _: self._deleted())
         self.widget = ipywidgets.HBox(
             [self.colour, self.name, self.size, self.zoom, self.delete],
-            layout=ipywidgets.Layout(width="100%", align_items="center"),
+            layout=ipywidgets.Layout(width="100%", align_items="center", flex="0 0 auto"),
         )
 
     def show(self, zone: str, name: str, colour: str, km2: float) -> None:
