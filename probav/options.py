@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any, NoReturn
 
-from probav.choices import BY_TIME, DEFAULT_REDUCERS, ENGINES, RESAMPLING, RULES, WEIGHTS
+from probav.choices import BY_TIME, DEFAULT_REDUCERS, ENGINES, FILE_ENGINES, RESAMPLING, RULES, WEIGHTS
 from probav.errors import QueryError, did_you_mean
 
 
@@ -128,6 +128,27 @@ def add_load(parser: argparse.ArgumentParser, *, aoi_help: str) -> None:
         " (default nearest)",
     )  # fmt: skip
     parser.add_argument("--keep-dn", action="store_true", help="stored numbers instead of physical values")
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add how pixels become files."""
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    parser.add_argument(
+        "--by-date", action="store_true", help="a file for each date of pixels: NAME_2016-07-01.tif"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=FILE_ENGINES,
+        default="auto",
+        help="who writes files of pixels: threads here, or Spark's executors, which must see the folder "
+        "(default auto)",
+    )
+
+
+def files_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `probav.export` that differ from its defaults."""
+    given = {"overwrite": options.overwrite, "by_date": options.by_date, "engine": options.engine}
+    return {name: value for name, value in given.items() if value not in (False, "auto")}
 
 
 def load_arguments(options: argparse.Namespace) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from probav.cli.terminal import add_archive, bar, command, show
 from probav.errors import QueryError
 from probav.exporting import check
 
+_LISTED = 12  # files
 _AOI_HELP = "file, place name, WKT or GeoJSON; W,S,E,N in degrees"
 
 
@@ -42,12 +43,13 @@ def add(commands: Any) -> None:
     for own in (products, extent, stats, mask, estimate, load):
         add_archive(own)
     _add_output(stats, "table (.csv, .parquet) or netCDF (.nc) to write; CSV on the terminal if left out")
+    stats.add_argument("--overwrite", action="store_true", help="replace a FILE that exists")
     _add_output(load, "GeoTIFF (.tif) or netCDF (.nc) to write", required=True)
+    options.add_files(load)
 
 
 def _add_output(parser: argparse.ArgumentParser, words: str, *, required: bool = False) -> None:
     parser.add_argument("--output", "-o", metavar="FILE", type=Path, required=required, help=words)
-    parser.add_argument("--overwrite", action="store_true", help="replace a FILE that exists")
 
 
 def _products(parsed: argparse.Namespace) -> None:
@@ -126,5 +128,9 @@ def _load(parsed: argparse.Namespace) -> None:
     check(parsed.output, "pixels", overwrite=parsed.overwrite)
     product = probav.open_archive(parsed.archive)[parsed.product]
     pixels = product.load(None if parsed.aoi is None else _aoi(parsed.aoi), **options.load_arguments(parsed))
-    files = probav.export(pixels, parsed.output, overwrite=parsed.overwrite)
-    print(f"{dict(pixels.sizes)} in {', '.join(map(str, files))}")
+    shown, progress = bar("load")
+    with shown:
+        files = probav.export(pixels, parsed.output, progress=progress, **options.files_arguments(parsed))
+    names = ", ".join(map(str, files if len(files) <= _LISTED else files[:1]))
+    more = f" and {len(files) - 1} more" if len(files) > _LISTED else ""
+    print(f"{dict(pixels.sizes)} in {names}{more}")

@@ -43,7 +43,8 @@ def bar(words: str) -> tuple[tqdm[Any], Progress]:
 
     def progress(done: int, total: int, read: int) -> None:
         shown.total = total
-        shown.set_postfix_str(f"{read / 1e6:.0f} MB", refresh=False)
+        if read:
+            shown.set_postfix_str(f"{read / 1e6:.0f} MB", refresh=False)
         shown.update(done - shown.n)
 
     return shown, progress

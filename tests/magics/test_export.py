@@ -41,6 +41,15 @@ def test_the_code_does_the_same(run, results, tmp_path):
     assert (tmp_path / "ts.csv").read_bytes() == first
 
 
+def test_a_file_a_date(run, results, tmp_path):
+    line = f"%probav export ds {tmp_path / 'ds.tif'} --by-date"
+    assert run(f"{line} --code").stdout.endswith(f"{str(tmp_path / 'ds.tif')!r}, by_date=True)\n")
+    said = run(line).stdout
+    names = [f"ds_2016-05-{day}.tif" for day in ("01", "11", "21")]
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
+    assert [text.split(": ")[0] for text in said.splitlines()] == [str(tmp_path / name) for name in names]
+
+
 def test_a_cell_of_yaml(run, results, tmp_path):
     assert run(f"%%probav export\nname: ts\nfile: {tmp_path / 'ts.csv'}\noverwrite: yes").error is None
     assert (tmp_path / "ts.csv").exists()

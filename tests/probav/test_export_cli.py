@@ -51,6 +51,19 @@ def test_load_writes_geotiffs(run, world, tmp_path):
         np.testing.assert_array_equal(file.read(), expected["RED"].values)
 
 
+def test_load_writes_a_file_a_date(run, tmp_path):
+    code, out, _ = run("load", *QUERY, "--by-date", "--engine", "local", "-o", tmp_path / "x.tif")
+    names = [f"x_2015-03-{day}.tif" for day in ("01", "11", "21")]
+    assert (code, sorted(file.name for file in tmp_path.iterdir())) == (0, names)
+    assert out.endswith(" in " + ", ".join(str(tmp_path / name) for name in names) + "\n")
+
+
+def test_the_engines_that_write_files_are_few(run, tmp_path):
+    code, _, errors = run("load", *QUERY, "--engine", "livy", "-o", tmp_path / "x.tif")
+    assert code == 2
+    assert "'auto', 'local', 'spark'" in errors
+
+
 @pytest.mark.parametrize(("command", "name"), [("stats", "x.csv"), ("load", "x.nc")])
 def test_a_file_is_replaced_only_with_overwrite(run, tmp_path, command, name):
     (tmp_path / name).write_bytes(b"old")

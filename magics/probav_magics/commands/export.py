@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import probav
 from probav.errors import QueryError, did_you_mean
+from probav.options import add_files, files_arguments
 from probav_magics.commands.base import Command
 from probav_magics.options import Parser
+from probav_magics.progress import ProgressLine
 from probav_magics.show import size
 
 if TYPE_CHECKING:
     from probav_magics.session import Session
+
+
+_LISTED = 12  # files
 
 
 class _Export(Command):
@@ -23,7 +28,7 @@ class _Export(Command):
     def add_options(self, parser: Parser) -> None:
         parser.add_argument("name", metavar="NAME", help="variable that holds what stats or load gave")
         parser.add_argument("file", metavar="FILE", help="file to write; its suffix says the format")
-        parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+        add_files(parser)
         parser.add_argument("--code", action="store_true", help="print the Python call instead of running it")
         parser.add_argument("--quiet", action="store_true", help="show nothing")
 
@@ -36,13 +41,22 @@ class _Export(Command):
             raise QueryError(
                 f"There is no variable {options.name!r}.{near} Keep a result with -o NAME of stats or load."
             )
+        named = files_arguments(options)
         if options.code:
-            more = ", overwrite=True" if options.overwrite else ""
+            more = "".join(f", {key}={value!r}" for key, value in named.items())
             session.say(f"import probav\n\nprobav.export({options.name}, {options.file!r}{more})")
             return
-        files = probav.export(session.variables[options.name], options.file, overwrite=options.overwrite)
-        if not options.quiet:
+        if options.engine == "spark":
+            session.start_spark()
+        with ProgressLine(session.shell, options.quiet) as progress:
+            files = probav.export(session.variables[options.name], options.file, progress=progress, **named)
+        if options.quiet:
+            return
+        if len(files) <= _LISTED:
             session.say("\n".join(f"{file}: {size(file.stat().st_size)}" for file in files))
+        else:
+            whole = sum(file.stat().st_size for file in files)
+            session.say(f"{files[0]} and {len(files) - 1} more: {size(whole)}")
 
 
 def _datasets(session: Session) -> list[str]:
