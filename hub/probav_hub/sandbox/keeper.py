@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from probav_hub.errors import HubError
-from probav_hub.sandbox import cgroups, command, etc, seccomp
+from probav_hub.sandbox import cgroups, command, etc, landlock, seccomp
 from probav_hub.sandbox.logs import Log
 from probav_hub.sandbox.plan import FIGURES, PHASE, RESULT, Plan, write
 from probav_hub.sandbox.quota import Home, words
@@ -30,7 +30,6 @@ _NEW_MOUNTS, _SLAVE, _RECURSIVE = 0x20000, 1 << 19, 0x4000  # linux/sched.h, lin
 _KEYCTL = {"x86_64": 250, "aarch64": 219}
 _JOIN_NEW_KEYRING = 1
 _EVERY = 5.0  # seconds between looks at what is used
-_GRACE = 20.0  # seconds for a server to end by itself
 
 
 class Keeper:
@@ -105,8 +104,9 @@ class Keeper:
         return 128 - code if code > 128 else code  # bubblewrap's way of saying that a signal ended it
 
     def _enter(self) -> None:
-        """Between fork and exec: into the group; with no keys and no dumps of the hub's."""
+        """Between fork and exec: into the group; with no keys, sockets and dumps of others'."""
         self.group.join()
+        landlock.restrict()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(KeyError):
             ctypes.CDLL(None).syscall(_KEYCTL[platform.machine()], _JOIN_NEW_KEYRING, None)
@@ -163,7 +163,7 @@ class Keeper:
         """Ask the server to end, once; what does not end is killed."""
         self._why = self._why or why
         self._is_ending = True
-        self._kill_at = min(self._kill_at, time.monotonic() + _GRACE)
+        self._kill_at = min(self._kill_at, time.monotonic() + self.plan.grace)
         self._tell()
 
     def _tell(self) -> None:

@@ -56,6 +56,8 @@ class Plan:
         Limits: bytes, cores, count, bytes of the home, bytes of /tmp.
     hours : float or None
         After so long the server is ended.
+    grace : float
+        Seconds that a server has to end by itself.
     """
 
     user: str
@@ -74,6 +76,7 @@ class Plan:
     disk: int | None = None
     temporary: int | None = None
     hours: float | None = None
+    grace: float = 20.0
 
     @property
     def inner_home(self) -> str:

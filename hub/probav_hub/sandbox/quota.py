@@ -19,7 +19,7 @@ from typing import IO
 from probav_hub.errors import HubError
 from probav_hub.sandbox.programs import PATH, find, need
 
-TOOLS = ("mkfs.ext4", "mount", "losetup", "resize2fs")
+TOOLS = ("mkfs.ext4", "e2fsck", "resize2fs", "mount")
 _LEAST = 16 * 2**20  # bytes; a file system with a journal needs some
 _FULL = 2**20  # a home with less left is full
 
@@ -74,7 +74,9 @@ class Home:
         if self.image is not None and (limit or self.image.exists()):
             if limit and not self.image.exists():
                 self._make(limit, is_alone)
-            self._mount(limit)
+            elif limit and is_alone and self.image.stat().st_size < limit:
+                self._grow(limit)
+            self._mount()
         elif limit and (used := usage(self.folder)) > limit:
             raise HubError(
                 f"The home of {self.folder.name} holds {words(used)}, and the limit is {words(limit)}: "
@@ -118,16 +120,16 @@ class Home:
             self.folder.mkdir(mode=0o700)
         partial.replace(self.image)
 
-    def _mount(self, limit: int | None) -> None:
+    def _grow(self, limit: int) -> None:
+        """Make room for more; not while another server has it mounted, and it never becomes smaller."""
         assert self.image is not None
-        grows = bool(limit) and self.image.stat().st_size < (limit or 0)
-        if grows:
-            os.truncate(self.image, limit or 0)
+        _run(["e2fsck", "-f", "-p", str(self.image)], well=(0, 1))  # 1: it put something right
+        os.truncate(self.image, limit)
+        _run(["resize2fs", str(self.image)])
+
+    def _mount(self) -> None:
+        assert self.image is not None
         _run(["mount", "-o", "loop,nosuid,nodev,discard", str(self.image), str(self.folder)])
-        if grows:
-            device = _run(["findmnt", "-fno", "SOURCE", "-M", str(self.folder)]).strip()
-            _run(["losetup", "-c", device])
-            _run(["resize2fs", device])
         lost = self.folder / "lost+found"  # root's own, and of no use to a user
         if lost.is_dir() and not lost.is_symlink() and lost.stat().st_uid == 0:
             lost.rmdir()
@@ -172,7 +174,7 @@ def words(size: int) -> str:
     return f"{size} bytes"
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str], well: tuple[int, ...] = (0,)) -> None:
     done = subprocess.run(
         [need(command[0]), *command[1:]],
         env={"PATH": PATH, "LC_ALL": "C"},
@@ -180,7 +182,6 @@ def _run(command: list[str]) -> str:
         capture_output=True,
         text=True,
     )
-    if done.returncode:
+    if done.returncode not in well:
         why = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
         raise HubError(f"`{command[0]}` failed: {why}")
-    return done.stdout

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,6 @@ from probav_hub.sandbox.plan import Plan
 from probav_hub.sandbox.runs import Run
 
 MIB = 2**20
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs sandboxes where there can be none, and say why."""
-    found = machine.problems()
-    for item in items:
-        if found and item.get_closest_marker("sandboxed"):
-            item.add_marker(pytest.mark.skip(reason=f"no sandboxes here: {' '.join(found)}"))
 
 
 @dataclass
@@ -74,23 +67,19 @@ def state(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def start(state: Path) -> Iterator[Start]:
-    """Start a sandbox of a user that runs Python code, or a command; it is ended with the test."""
-    found = machine.problems()
-    if found:
-        pytest.skip(f"no sandboxes here: {' '.join(found)}")
+@contextmanager
+def starting(state: Path) -> Iterator[Start]:
+    """Start a sandbox of a user that runs Python code, or a command; it is ended with the block."""
     started: list[Sandbox] = []
 
     def run(user: str, code: str | list[str], disk: int | None = None, **changes: Any) -> Sandbox:
         kept = Run.new(state, user, "")
-        number = len(list((state / "logs").glob("*"))) if (state / "logs").exists() else 0
         plan = Plan(
             user=user,
             uid=Accounts(state).user(user),
             home=str(state / "homes" / user),
             command=[sys.executable, "-c", code] if isinstance(code, str) else code,
-            log=str(state / "logs" / f"{user}-{number}.log"),
+            log=str(state / "logs" / f"{user}-{len(started)}.log"),
             cgroup=kept.folder.name,
             binds=command.environment(),
             hidden=[str(state)],
@@ -113,6 +102,23 @@ def start(state: Path) -> Iterator[Start]:
         started.append(Sandbox(kept, plan, keeper))
         return started[-1]
 
-    yield run
-    for sandbox in started:
-        sandbox.stop()
+    try:
+        yield run
+    finally:
+        for sandbox in started:
+            sandbox.stop()
+
+
+@pytest.fixture(scope="session")
+def sandboxes() -> Callable[[Path], AbstractContextManager[Start]]:
+    """Start sandboxes of a hub whose folder is given; skipped where there can be none."""
+    found = machine.problems()
+    if found:
+        pytest.skip(f"no sandboxes here: {' '.join(found)}")
+    return starting
+
+
+@pytest.fixture
+def start(sandboxes, state: Path) -> Iterator[Start]:
+    with sandboxes(state) as run:
+        yield run
