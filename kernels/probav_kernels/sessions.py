@@ -22,7 +22,8 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from probav_kernels import ui
 from probav_kernels.server import listener
 
-_SECONDS = 3.0  # a driver that collects garbage may not answer at once
+_SECONDS = 3.0  # for which an answer waits for Spark's, whose first one takes long
+_MOST_SECONDS = 120.0  # a request cut off is an error in the log of Spark, which notebooks show: so not soon
 _MOST = 20  # sessions asked
 
 
@@ -54,15 +55,27 @@ class SparkSessions(APIHandler):
         return found
 
     async def _describe(self, found: ui.Announcement, kernel: str) -> dict[str, Any]:
+        """Describe a session; what it doesn't say in time is taken up when the panel asks again."""
         link = url_path_join(self.base_url, ui.ROUTE, str(found.pid), "/")
-        shown: dict[str, Any] = {"kernel": kernel, "pid": found.pid, "ui": link}
-        try:
-            (application,) = await _ask(found, "applications")
-            executors = await _ask(found, f"applications/{application['id']}/executors")
-        except (OSError, HTTPClientError, ValueError, KeyError, TypeError):
-            return {**shown, "executors": None}
+        shown: dict[str, Any] = {"kernel": kernel, "pid": found.pid, "ui": link, "executors": None}
+        if found not in _asked:
+            _asked[found] = asyncio.ensure_future(_state(found))
+        task = _asked[found]
+        if (await asyncio.wait({task}, timeout=_SECONDS))[0]:
+            _asked.pop(found, None)
+            shown |= task.result()
+        return shown
+
+
+_asked: dict[ui.Announcement, asyncio.Future[dict[str, Any]]] = {}
+
+
+async def _state(found: ui.Announcement) -> dict[str, Any]:
+    """Return what Spark's own interface tells; nothing if it gives no answer."""
+    try:
+        (application,) = await _ask(found, "applications")
+        executors = await _ask(found, f"applications/{application['id']}/executors")
         return {
-            **shown,
             "application": application["name"],
             "executors": [
                 {
@@ -77,6 +90,8 @@ class SparkSessions(APIHandler):
                 for executor in executors
             ],
         }
+    except (OSError, HTTPClientError, ValueError, KeyError, TypeError):
+        return {}
 
 
 async def _ask(found: ui.Announcement, path: str) -> Any:
@@ -87,7 +102,7 @@ async def _ask(found: ui.Announcement, path: str) -> Any:
         f"http://{host}:{found.port}/api/v1/{path}",
         headers={"Authorization": f"Bearer {found.token}"},
         follow_redirects=False,
-        request_timeout=_SECONDS,
+        request_timeout=_MOST_SECONDS,
     )
     return json.loads(response.body)
 
