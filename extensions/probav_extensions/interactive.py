@@ -28,7 +28,8 @@ from probav_extensions.colours import GREY, LINES, SECOND, WEAK
 from probav_extensions.series import ENOUGH, Second, Shown, are_dates, heading, label
 
 _WIDEST = 1000  # pixels
-_HEIGHT, _PANEL_HEIGHT, _SHARE_HEIGHT = 320, 200, 110
+_HEIGHT, _PANEL_HEIGHT, _SHARE_HEIGHT = 320, 200, 90
+_NOTE_HEIGHT = 21
 _LEFT = 70  # pixels for an axis and its words: panels stand above each other
 _RIGHT = 64
 _TOOLS = "xpan,box_zoom,undo,redo,reset"
@@ -52,8 +53,9 @@ def interactive(shown: Shown) -> Any:
     items: dict[str, list[Any]] = {}
     for number, (title, lines) in enumerate(shown.panels):
         plot = _empty(dated, _PANEL_HEIGHT if several else _HEIGHT, x_range)
-        if plots:
+        if plots:  # the ranges are one, hence one toolbar does
             plot.y_range = plots[0].y_range
+        plot.toolbar_location = None if plots else "above" if several else "right"
         plot.yaxis.axis_label = label(shown.series, shown.middle)
         if shown.second is not None:
             seconds = _second(plot, shown.second, shown.second.panels[number])
@@ -75,7 +77,8 @@ def interactive(shown: Shown) -> Any:
     plots[0].add_layout(Title(text=heading(shown.series), text_font_size="11pt"), "above")
     plots.append(_share(shown, x_range, sources))
     notes = [piece for words in _key(shown) + shown.notes for piece in _folded(words)]
-    for note in reversed(notes):
+    plots[-1].height += _NOTE_HEIGHT * len(notes)
+    for note in notes:
         plots[-1].add_layout(
             Title(text=note, text_font_size="7.5pt", text_font_style="normal", text_color="#555555"), "below"
         )
@@ -111,7 +114,7 @@ def _x_range(times: NDArray[Any]) -> Any:
 
 def _empty(dated: bool, height: int, x_range: Any, tools: str = _TOOLS) -> Any:
     plot = figure(
-        height=height, sizing_mode="stretch_width", max_width=_WIDEST, tools=tools, toolbar_location="right",
+        height=height, sizing_mode="stretch_width", max_width=_WIDEST, tools=tools,
         x_axis_type="datetime" if dated else "linear", x_range=x_range, min_border_left=_LEFT,
         min_border_right=_RIGHT,
     )  # fmt: skip
@@ -148,11 +151,13 @@ def _line(plot: Any, shown: Shown, text: str, source: Any, colour: str) -> list[
         renderers.append(_band(plot, source.data, colour))
     before, after = _gaps(there)
     if len(before):
-        ends = ((source.data[name][side] for name in ("time", "value")) for side in (before, after))
-        (x0, y0), (x1, y1) = ends
+        times = source.data["time"]
         renderers.append(
-            plot.segment(x0, y0, x1, y1, line_color=colour, line_dash="dotted", line_alpha=0.6, name="gaps")
-        )
+            plot.segment(
+                times[before], value[before], times[after], value[after], line_color=colour,
+                line_dash="dotted", line_alpha=0.8, name="gaps",
+            )
+        )  # fmt: skip
     renderers.append(plot.line("time", "value", source=source, line_color=colour, line_width=1.7, name=text))
     for chosen, fill, edge in ((there & ~weak, colour, colour), (weak, WEAK, GREY)):
         if chosen.any():

@@ -212,6 +212,24 @@ def test_a_band_ends_where_values_end():
     assert [len(xs) // 2 for xs in band.data["xs"]] == [2, 33]  # 36 dates, the third has no value
 
 
+def test_a_dotted_line_bridges_a_gap():
+    data = series()
+    (gap,) = renderers(timeseries_chart(data), "gaps")
+    found = {name: list(values) for name, values in gap.data_source.data.items()}
+    times, mean = data["time"].to_numpy(), data["mean"].to_numpy()[0]
+    assert found == {"x0": [times[1]], "y0": [mean[1]], "x1": [times[3]], "y1": [mean[3]]}
+
+
+def test_no_valid_value_at_all_is_still_a_chart():
+    data = series()
+    data["mean"][:], data["p10"][:], data["p90"][:] = np.nan, np.nan, np.nan
+    data["valid"][:], data["valid_fraction"][:] = 0, 0
+    document = Document()
+    document.add_root(timeseries_chart(data).interactive())
+    assert check_integrity(document.models).error == []
+    assert timeseries_chart(data).figure().png()
+
+
 def test_outputs_of_ten_years_and_ten_zones_stay_small():
     chart = timeseries_chart(series(zones=10, dates=365), rain(10, 365))
     data, _ = chart._repr_mimebundle_()
