@@ -46,7 +46,7 @@ bench: ## masked statistics beside peers (15 minutes); renews docs/performance.m
 bench-archive: ## ingest, append, open and search, side by side with other tools
 	@$(PYTHON) bootstrap.py test
 	@$(PYTHON) bootstrap.py uv sync --quiet --frozen --inexact --group bench
-	@for benchmark in archive_ingest append_cost archive_open catalogue_search; do \
+	@for benchmark in archive_ingest append_cost archive_open catalogue_search tiles; do \
 	echo; echo "== $$benchmark"; $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 
 bench-spark: ## Spark: start, overhead, choice of the engine, and what many tasks and zones cost the driver

@@ -1,17 +1,10 @@
-"""How much memory this process may still take, and what a query will take: to say so before a kernel dies."""
+"""How much memory this process may still take; of the system's files alone, so that a server asks cheaply."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-from probav.accumulate import memory_budget
-from probav.archive import Product
-from probav.areas import Aoi
-from probav.bins import BINS
-from probav.reducers import COUNTS
-from probav.times import group_times, select
 
 _GROUPS = Path("/sys/fs/cgroup")
 _PROCESS = Path("/proc/self")
@@ -21,8 +14,6 @@ _FILES = (  # limit, used, and what of it the system takes back by itself
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 _NONE = 1 << 60  # cgroups without a limit give a number as high
-_COPIES = 3  # of a result: its tables, the dataset, and what is shown of it
-_USUAL_CLASSES = 8  # of a stratum in a zone
 
 
 def limit() -> int | None:
@@ -39,32 +30,6 @@ def free() -> int | None:
     left = [most - used for most, used in _groups()]
     left += [available] if (available := _machine("MemAvailable")) is not None else []
     return max(0, min(left)) if left else None
-
-
-def statistics_bytes(
-    product: Product,
-    area: Aoi,
-    time: object = None,
-    *,
-    reducers: Sequence[str],
-    variable: str | Sequence[str] | None = None,
-    by: str | Sequence[str] | None = None,
-    by_time: str | None = None,
-) -> int:
-    """Return roughly the bytes that `Product.statistics` with these arguments takes at most.
-
-    Raises
-    ------
-    TimeError
-        If `time` or `by_time` can't be understood.
-    """
-    dates = product.times[select(product.times, time, product.id)]
-    times = len(group_times(dates, by_time)[1])
-    variables = 1 if variable is None or isinstance(variable, str) else len(variable)
-    strata = 0 if by is None else 1 if isinstance(by, str) else len(by)
-    cells = len(area) * times * variables * _USUAL_CLASSES**strata
-    numbers = len(reducers) + len(COUNTS) + 1 + (BINS if "histogram" in reducers else 0)
-    return int(_COPIES * 8 * cells * numbers + min(memory_budget(), 16 * BINS * cells))
 
 
 def _groups() -> Iterator[tuple[int, int]]:

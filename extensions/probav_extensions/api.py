@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
@@ -14,10 +13,10 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from probav import memory as system_memory
+
 ROUTE = "probav/api"
 _WAITING = 64  # requests; a panel asks for one or two at once
-_CGROUP = Path("/sys/fs/cgroup")
-_MEMORY = Path("/proc/meminfo")
 
 
 class _Answer(APIHandler):
@@ -133,23 +132,7 @@ def memory() -> dict[str, Any]:
 
     Both are null where the system doesn't say.
     """
-    try:
-        lines = _MEMORY.read_text().splitlines()
-    except OSError:  # no Linux
-        return {"total": None, "available": None}
-    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    total, available = kilobytes["MemTotal"] * 1024, kilobytes["MemAvailable"] * 1024
-    for most, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            limit, now = int((_CGROUP / most).read_text()), int((_CGROUP / used).read_text())
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-        if limit < total:
-            total, available = limit, min(available, max(limit - now, 0))
-    return {"total": total, "available": available}
+    return {"total": system_memory.limit(), "available": system_memory.free()}
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 
-from probav_extensions import api, scripts
+from probav_extensions import api, memory_meter, scripts
 from probav_extensions.tiles import handlers as tiles
 from probav_extensions.tiles.route import ARCHIVE, PREFIX
 
@@ -31,3 +31,4 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     application: Any = server.web_app
     for routes in _ROUTES:
         application.add_handlers(".*$", routes(server.base_url))
+    memory_meter.configure(server)

@@ -60,9 +60,9 @@ def zones_figure(series: xr.Dataset, reducer: str | None = None, time: str | Non
     width = 5.4 if columns == 1 else 6.6 / columns
     height = width * high_ / wide + 0.4  # with the date above it
     with styled():
-        words = f"Map: {name} of {len(shapes)} zones, {len(values)} of {total} dates, {low:.4g} to {high:.4g}. "
+        words = f"Map: {name} of {len(shapes)} zones, {len(values)} of {total} dates, {low:.4g} to {high:.4g}"
         inches = (width * columns + 1.0, height * rows + 0.8)
-        figure = NotebookFigure(words + provenance(series), figsize=inches)
+        figure = NotebookFigure(f"{words}. {provenance(series)}", figsize=inches)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, date, numbers in zip(panels, chosen["time"].to_numpy(), values, strict=False):
             background(axes, area)

@@ -19,7 +19,7 @@ import requests
 import shapely
 
 import probav
-from probav_extensions import api, holdings
+from probav_extensions import holdings
 from probav_extensions.thumbnail import thumbnail
 
 S10, COVER = "PROBAV_L3_S10_TOC_333M", "CGLS_LC100_V3"
@@ -157,19 +157,6 @@ def test_nobody_else_is_told(server, path):
 def test_memory_is_the_machines_or_less(server):
     found = server.json("probav/api/memory")
     assert 0 < found["available"] <= found["total"]
-
-
-def test_a_containers_limit_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "_CGROUP", tmp_path)
-    whole = api.memory()
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("7\n")
-    assert api.memory()["total"] == whole["total"]
-    (tmp_path / "memory.max").write_text("1000000\n")
-    (tmp_path / "memory.current").write_text("300000\n")
-    assert api.memory() == {"total": 1_000_000, "available": 700_000}
-    monkeypatch.setattr(api, "_MEMORY", tmp_path / "none")
-    assert api.memory() == {"total": None, "available": None}
 
 
 def test_the_area_of_a_cell_lies_in_what_is_held(archive):

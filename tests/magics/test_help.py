@@ -22,7 +22,7 @@ WITH_EXAMPLE = [name for name in COMMANDS if commands.known(name).example]
 
 
 def test_every_command_has_an_example():
-    assert set(COMMANDS) - set(WITH_EXAMPLE) <= {"aoi", "extent", "load"}  # until these have theirs
+    assert set(COMMANDS) == set(WITH_EXAMPLE)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import psutil
 import pytest
 
-import probav
 from probav import memory
 
 PRODUCT = "PROBAV_L3_S10_TOC_333M"
@@ -61,15 +60,3 @@ def test_groups_of_the_first_version(machine, tmp_path):
 def test_the_limit_a_server_was_told_counts(machine, monkeypatch):
     monkeypatch.setenv("MEM_LIMIT", "5000000")
     assert memory.limit() == 5_000_000
-
-
-def test_what_statistics_take_grows_with_zones_dates_and_numbers(demo_archive, monkeypatch):
-    product = probav.open_archive(demo_archive)[PRODUCT]
-    area = probav.aoi(product.extent.bounds)
-    least = memory.statistics_bytes(product, area, "2016-05", reducers=("mean",))
-    assert memory.statistics_bytes(product, area, "2016", reducers=("mean",)) == 12 * least
-    assert memory.statistics_bytes(product, area, "2016", by_time="year", reducers=("mean",)) < least
-    assert memory.statistics_bytes(product, area, "2016-05", reducers=("histogram",)) > least
-    assert memory.statistics_bytes(product, area, "2016-05", reducers=("mean",), by="landcover") == 8 * least
-    monkeypatch.setenv("PROBAV_MEMORY", "1000")
-    assert memory.statistics_bytes(product, area, "2016-05", reducers=("mean",)) < least

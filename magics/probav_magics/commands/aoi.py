@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 class _Area(Command):
     name = "aoi"
+    example = "%probav aoi field --bbox 4.6 50.6 4.9 50.8"
     help = "Draw an area of interest on a map, or take it from a box, point, file or place."
 
     def add_options(self, parser: Parser) -> None:

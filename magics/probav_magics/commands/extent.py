@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 class _Extent(Command):
     name = "extent"
+    example = "%probav extent PROBAV_L3_S10_TOC_333M -o tiles"
     help = "Map what the archive holds of a product, tile by tile, with its dates."
 
     def add_options(self, parser: Parser) -> None:

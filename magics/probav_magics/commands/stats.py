@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from probav.memory import statistics_bytes
+from probav.result_memory import statistics_bytes
 from probav_magics.commands.base import Command, python_call
 from probav_magics.options import (
     AOI_HELP,
