@@ -6,6 +6,7 @@ import math
 
 import ipyleaflet
 import numpy as np
+import traitlets
 
 from probav_extensions import outlines
 from probav_extensions.colours import BORDER, LAND, SEA
@@ -16,6 +17,16 @@ BELOW, IMAGES, OTHER_IMAGES = "background", "images", "other-images"
 # images lie between the background and all lines, which are in Leaflet's own pane of 400
 PANES = {BELOW: {"zIndex": 350}, IMAGES: {"zIndex": 380}, OTHER_IMAGES: {"zIndex": 381}}
 _QUIET = {"interactive": False, "snapIgnore": True}
+
+
+class Map(ipyleaflet.Map):  # type: ignore[misc]
+    """Leaflet's map without the fading of tiles.
+
+    ipyleaflet turns it off while a layer's address changes and on again after 5 s, which fails, loudly, where
+    the layer has been taken away by then.
+    """
+
+    fade_animation = traitlets.Bool(False).tag(sync=True, o=True)
 
 
 def below(area: outlines.Bounds | None) -> list[ipyleaflet.Layer]:

@@ -81,7 +81,7 @@ class _Row:
             style=_HIDDEN_LABEL,
             layout=ipywidgets.Layout(flex="1 1 6em", width="auto", min_width="5em"),
         )
-        self.size = ipywidgets.Label(layout=ipywidgets.Layout(width="5.2em", flex="0 0 auto"))
+        self.size = ipywidgets.Label(layout=ipywidgets.Layout(width="6.2em", flex="0 0 auto"))
         self.zoom = ipywidgets.Button(
             icon="search-plus", layout=ipywidgets.Layout(width="36px", flex="0 0 auto")
         )

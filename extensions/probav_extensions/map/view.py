@@ -82,7 +82,7 @@ class AoiMap(ipywidgets.VBox):  # type: ignore[misc]
             ipyleaflet.ScaleControl(position="bottomleft", imperial=False),
             ipyleaflet.AttributionControl(position="bottomright", prefix="Natural Earth"),
         ]
-        self.map = ipyleaflet.Map(
+        self.map = background.Map(
             center=centre, zoom=zoom, layers=self._layers(), controls=self._controls, panes=background.PANES,
             zoom_control=False, attribution_control=False, scroll_wheel_zoom=True, prefer_canvas=True,
             layout=ipywidgets.Layout(height=f"{background.SCREEN[1]}px", flex="1 1 24em", min_width="18em"),

@@ -79,6 +79,11 @@ class Map:
                 continue
         pytest.fail(f"the status never was {pattern!r}, but {self.status.inner_text()!r}")
 
+    def upload(self, path) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.cell.locator("button", has_text="Choose a file").click()
+        chooser.value.set_files(path)
+
     def says(self, pattern: str) -> None:
         expect(self.status).to_have_text(re.compile(pattern, re.DOTALL), timeout=30_000)
 
@@ -168,11 +173,11 @@ def test_areas_by_mouse_and_file(notebook, tmp_path):
     shown.press("Add")
     lab.keep_picture("map-add")
     for count, path in enumerate(files(tmp_path), 2):
-        shown.cell.locator("input[type=file]").set_input_files(path)
+        shown.upload(path)
         shown.says(f"{count} features")
     bad = tmp_path / "notes.kml"
     bad.write_text("nothing")
-    shown.cell.locator("input[type=file]").set_input_files(bad)
+    shown.upload(bad)
     shown.says("Not taken: .*notes.kml")
     assert printed(lab, "print(len(field))") == 6
     shown.leaflet.scroll_into_view_if_needed()
