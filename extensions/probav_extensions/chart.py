@@ -12,11 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from probav_extensions.colours import GREY, LINES, SECOND, WEAK
+from probav_extensions.colours import GREY, LINES, SECOND, SECOND_ALPHA, WEAK
 from probav_extensions.figure import NotebookFigure, styled
 from probav_extensions.series import ENOUGH, Second, Shown, are_dates, heading, label
 
 PAGE = 7.2  # inches: the text of an A4 page
+_NARROW = 5.0
 COLUMN = 3.5  # one of two columns of a journal
 
 
@@ -77,7 +78,9 @@ def draw(shown: Shown, width: float = PAGE) -> NotebookFigure:
         _share(figure.add_subplot(grid[-1], sharex=axes[0]), shown)
         texts = [middle] if lines == 1 else labels
         _legend(figure.add_subplot(grid[0]), texts, columns, spread, shown.second)
-        figure.suptitle(heading(series), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle(
+            heading(series), x=0.01, ha="left", fontsize=11 if width > _NARROW else 8, fontweight="bold"
+        )
         figure.provenance(*shown.notes)
     return figure
 
@@ -111,7 +114,7 @@ def _second(axis: Any, second: Second, lines: list[tuple[str, xr.Dataset]]) -> N
         times, values = line["time"].to_numpy(), line[second.middle].to_numpy().astype(float)
         if second.bars:
             width: Any = np.timedelta64(round(second.days * 24), "h") if are_dates(line) else second.days
-            other.bar(times, values, width, color=SECOND, align="center")
+            other.bar(times, values, width, color=SECOND, alpha=SECOND_ALPHA, align="center")
         else:
             other.plot(
                 times, values, "--", linewidth=1, color=SECOND if len(lines) == 1 else colour, alpha=0.8
@@ -166,7 +169,9 @@ def _legend(
     if second is not None:
         style: dict[str, Any] = {"color": SECOND if max(map(len, second.panels)) <= 1 else GREY}
         handles.append(
-            Patch(**style, linewidth=0) if second.bars else Line2D([], [], linestyle="--", **style)
+            Patch(**style, alpha=SECOND_ALPHA, linewidth=0)
+            if second.bars
+            else Line2D([], [], linestyle="--", **style)
         )
         words.append(f"{label(second.series, second.middle)} (right)")
     dot = Line2D([], [], linestyle="", marker="o", color=WEAK, markeredgecolor=GREY, markersize=3.5)

@@ -13,7 +13,7 @@ from probav.products import Variable
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c510a")
 GREY = "#8a8a8a"
 WEAK = "#e4e4e4"
-SECOND = "#7593ae"  # bars behind lines
+SECOND, SECOND_ALPHA = "#5f7f9c", 0.5  # bars behind lines
 LAND = "#f2f0e9"
 SEA = "#dde8ee"
 BORDER = "#555555"

@@ -24,7 +24,7 @@ from bokeh.models.annotations import Legend, LegendItem, Span, Title
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from probav_extensions.colours import GREY, LINES, SECOND, WEAK
+from probav_extensions.colours import GREY, LINES, SECOND, SECOND_ALPHA, WEAK
 from probav_extensions.series import ENOUGH, Second, Shown, are_dates, heading, label
 
 _WIDEST = 1000  # pixels
@@ -247,7 +247,7 @@ def _second(plot: Any, second: Second, lines: list[tuple[str, xr.Dataset]]) -> l
         if second.bars:
             glyph = plot.vbar(
                 "time", width=width, top="value", source=source, y_range_name="second", name="second",
-                fill_color=SECOND, line_color=None, level="underlay",
+                fill_color=SECOND, fill_alpha=SECOND_ALPHA, line_color=None, level="underlay",
             )  # fmt: skip
         else:
             glyph = plot.line(
