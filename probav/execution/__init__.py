@@ -89,6 +89,10 @@ def at_once(name: str) -> int:
         from probav.execution.spark import parallelism
 
         return parallelism()
+    if name == "livy":
+        from probav.execution.livy import parallelism as behind_livy
+
+        return behind_livy()
     return threads()
 
 

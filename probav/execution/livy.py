@@ -31,6 +31,17 @@ OLDEST_PYTHON = (3, 11)
 _sessions: dict[Server, tuple[Session, int]] = {}  # this process's, with their parallelism
 
 
+def parallelism() -> int:
+    """Return how many tasks the session runs at a time; starts it if need be.
+
+    Raises
+    ------
+    EngineError
+        If no server is configured, or it or its session fails.
+    """
+    return _session(Server.configured())[1]
+
+
 def execute(tasks: list[Task], accumulator: Accumulator, progress: Progress | None = None) -> None:
     """Run tasks in a PySpark session of the configured Livy server, and add up what they count.
 

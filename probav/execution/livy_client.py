@@ -203,6 +203,7 @@ class Session:
 
     def _finished(self, path: str, progress: Callable[[float], None] | None) -> dict[str, Any]:
         pause, last, changed, looked = POLL[0], -1.0, time.monotonic(), time.monotonic()
+        most = 0.0  # a statement's next job makes its share smaller
         while True:
             found: dict[str, Any] = self.server.ask("GET", path)
             if found["state"] not in ("waiting", "running", "cancelling"):
@@ -210,8 +211,9 @@ class Session:
             now, done = time.monotonic(), float(found.get("progress") or 0)
             if done != last:
                 last, changed = done, now
+                most = max(most, done)
                 if progress is not None:
-                    progress(done)
+                    progress(most)
             if now - changed > STUCK_SECONDS:
                 self._cancel(path)
                 raise EngineError(

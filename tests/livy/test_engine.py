@@ -12,6 +12,7 @@ import pytest
 
 import probav
 from probav.errors import EngineError
+from probav.execution import at_once
 from probav.execution import livy as engine
 
 pytestmark = pytest.mark.cluster
@@ -55,6 +56,11 @@ def bytes_of(result):
         for name, variable in result.variables.items()
         if name != "geometry"
     }
+
+
+def test_tasks_are_cut_for_the_cluster_and_not_for_this_machine(at, monkeypatch):
+    monkeypatch.setenv("PROBAV_THREADS", "7")
+    assert at_once("livy") == 2  # local[2,4]
 
 
 @pytest.mark.parametrize("name", QUERIES)
