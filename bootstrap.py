@@ -107,9 +107,10 @@ def missing_runtimes() -> list[str]:
 def stamp(groups: list[str]) -> str:
     """Return the digest of everything the environment is made from."""
     digest = hashlib.sha256(repr((sorted(groups), sys.version)).encode())
-    data = [*(ROOT / "kernels").glob("kernelspec*"), ROOT / "kernels" / "jupyter_server_config.d"]
+    data = [*(ROOT / "kernels").glob("kernelspec*"), *ROOT.glob("*/jupyter_server_config.d")]
+    data += ROOT.glob("*/*/labextension")
     files = [ROOT / "uv.lock", *ROOT.glob("pyproject.toml"), *ROOT.glob("*/pyproject.toml")]
-    for path in sorted([*files, *(file for folder in data for file in folder.glob("*"))]):
+    for path in sorted([*files, *(file for folder in data for file in folder.rglob("*") if file.is_file())]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -122,7 +123,9 @@ def sync(for_tests: bool) -> None:
     python = ENVIRONMENT / "bin" / "python"
     if record.exists() and record.read_text() == digest and output(python, "-c", "print('works')"):
         return
-    command: list[str | Path] = [find_uv(), "sync", "--frozen", "--reinstall-package", "probav-kernels"]
+    command: list[str | Path] = [find_uv(), "sync", "--frozen"]
+    for package in ("probav-kernels", "probav-extensions"):  # whose data files are copies
+        command += ["--reinstall-package", package]
     if not output(python, "-c", "print('works')"):  # a new environment; an existing one keeps its Python
         command += ["--python", getattr(sys, "_base_executable", sys.executable)]
     if not for_tests:
