@@ -214,7 +214,10 @@ def _hover(
     units = str(series.attrs.get("units", "1"))
     unit = "" if units in ("", "1") else f" {units}"
     rows = [
-        ("", text.replace("@", "@\u200b").replace("$", "$\u200b")),  # a name is no field
+        (
+            "",
+            (heading(series) if text.isdecimal() else text).replace("@", "@\u200b").replace("$", "$\u200b"),
+        ),  # a name is no field
         ("date", "@time{%Y-%m-%d}")
         if dated
         else (str(series["time"].attrs.get("long_name", "time")), "@time"),

@@ -65,7 +65,7 @@ def test_a_chart_live_and_saved(hub, lab):
     lab.page.wait_for_timeout(500)  # of Bokeh's drawing nothing tells the end
     lab.keep_picture("chart")
 
-    tip = cell.locator(".bk-Tooltip").first
+    tip = lab.page.locator(".bk-Tooltip", has_text="p10 to p90").first  # it hangs from the body
     start, end, time_ = printed(lab, TENTH)
     figure.scroll_into_view_if_needed()
     box = cell.locator(".bk-CartesianFrame.bk-center").first.bounding_box()
