@@ -18,9 +18,7 @@ _MAX_DRAWN = 50_000_000  # pixels of a date; a figure shows less than one in fif
 
 class _Load(Command):
     name = "load"
-    example = (
-        '%probav load PROBAV_L3_S10_TOC_333M --aoi field --time 2016-07 --mask "clear & land" -o july'
-    )
+    example = '%probav load PROBAV_L3_S10_TOC_333M --aoi field --time 2016-07 --mask "clear & land" -o july'
     help = "Load the pixels of an area, lazily, and draw some of their dates."
 
     def add_options(self, parser: Parser) -> None:
