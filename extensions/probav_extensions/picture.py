@@ -71,6 +71,7 @@ def frame(axes: Any, area: outlines.Bounds) -> None:
     axes.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}°" + ("W" if x < 0 else "E" if x > 0 else ""))
     axes.yaxis.set_major_formatter(lambda y, _: f"{abs(y):g}°" + ("S" if y < 0 else "N" if y > 0 else ""))
     axes.tick_params(labelsize=7)
+    axes.locator_params(axis="x", nbins=max(2, int(size(area)[0] / 0.7)))  # labels beside each other
     axes.set(xlabel="", ylabel="")
 
 

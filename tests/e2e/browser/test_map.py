@@ -7,6 +7,7 @@ import re
 import statistics
 import time
 import zipfile
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -284,3 +285,30 @@ def frames(shown, action) -> float:
     action()
     times = shown.page.evaluate("() => window.probavFrames")
     return 1000 / statistics.median(np.diff(times))
+
+
+def test_a_saved_notebook_shows_the_last_picture_and_table(hub, lab):
+    lab.log_in(hub)
+    home = Path(hub.data, "probav", "hub", "homes", hub.user)
+    saved = home / "saved.ipynb"  # the samples stay as they are for other tests
+    saved.write_text((home / NOTEBOOK).read_text())
+    lab.open_notebook(hub, saved.name)
+    shown = Map(lab, lab.run("import probav; box = probav.aoi((4.05, 51.3, 4.15, 51.4))\n%probav aoi box"))
+    twin = lab.page.locator(".probav-twin")
+    expect(twin).to_have_count(1)
+    expect(twin).to_be_hidden()  # beside the live map
+    name = shown.cell.locator("input[type=text]").first
+    name.fill("renamed")
+    name.press("Enter")
+    expect(twin).to_contain_text("renamed", timeout=30_000)
+    lab.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    lab.page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    lab.page.keyboard.press("Control+s")
+    eventually(lambda: "renamed" in saved.read_text(), bool)
+    lab.page.reload()
+    expect(twin).to_be_visible(timeout=120_000)
+    expect(twin).to_contain_text("renamed")
+    picture = lab.page.locator('.jp-OutputArea-output img[src^="data:image/png"]').last
+    expect(picture).to_be_visible()
+    twin.scroll_into_view_if_needed()
+    lab.keep_picture("map-saved")
