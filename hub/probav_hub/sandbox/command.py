@@ -53,6 +53,8 @@ def sandbox(plan: Plan, etc: list[Bind], seccomp: int, info: int) -> list[str]:
     ]
     hidden = [Bind("", path) for path in plan.hidden if any(_holds(bind.target, path) for bind in plan.binds)]
     for bind in _outermost_first([*etc, *plan.binds, *hidden]):
+        for parent in reversed(Path(bind.target).parents[:-1]):  # which bubblewrap would make for root alone
+            command += ["--perms", "0755", "--dir", str(parent)]
         if bind.source:
             command += ["--bind" if bind.writable else "--ro-bind", bind.source, bind.target]
         else:

@@ -31,7 +31,8 @@ REFUSED = [
     "other home", "other file", "other file through a link", "through the first process",
     "working folder of the first", "hub's secret", "hub's secret through a link", "shadow", "kill other",
     "kill keeper", "kill first", "trace first", "become root", "become other", "become group", "mount",
-    "remount", "user namespace", "user namespace by clone", "user namespace by a program", "keys", "kernel's log", "bpf",
+    "remount", "user namespace", "user namespace by clone", "user namespace by a program", "keys",
+    "kernel's log", "bpf",
     "device", "write into the environment", "write beside the environment", "write into a package",
     "write into /usr", "write into /etc", "write into the kernel", "more memory", "terminal",
 ]  # fmt: skip
