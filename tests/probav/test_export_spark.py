@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from affine import Affine
 
 import probav
 from probav.errors import EngineError, ProbavError, QueryError
@@ -119,6 +120,18 @@ def test_pixels_travel_as_what_to_read(world, pixels):
     assert on_spark.travels({"": coarse.isel(y=slice(2, 9))})
     assert not on_spark.travels({"": coarse.compute()})
     assert not on_spark.travels({"": coarse + 1})
+
+
+def test_a_series_of_two_products_travels_too(keep, tmp_path):
+    random, transform = np.random.default_rng(5), Affine(0.01, 0, 2, 0, -0.01, 49)
+    early, late = ({"NDVI": random.integers(0, 250, (3, 30, 40)).astype("uint8")} for _ in range(2))
+    first = keep(early, transform, role="before")
+    days = np.datetime64("2021-01-01") + np.arange(3)
+    second = keep(late, transform, days=days, role="series", into=first.store.url)
+    joined = probav.combine(probav.open_archive(first.store.url)[first.id], second).load()
+    assert joined.sizes["time"] == 6
+    assert on_spark.travels({"": joined})
+    xr.testing.assert_identical(pickle.loads(pickle.dumps(joined)), joined)
 
 
 # --- mistakes -------------------------------------------------------------------------------------------
