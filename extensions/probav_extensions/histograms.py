@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from probav.errors import ProbavError
 from probav_extensions.colours import LINES
 from probav_extensions.figure import NotebookFigure, styled
 from probav_extensions.series import are_dates, heading, provenance
@@ -26,16 +27,16 @@ def histogram_figure(series: xr.Dataset, zone: str | None = None) -> NotebookFig
 
     Raises
     ------
-    ValueError
+    ProbavError
         If it has no histogram, has strata, or no such zone.
     """
     if "histogram" not in series:
-        raise ValueError("It has no histogram: ask for the reducer, reducers=('mean', 'histogram').")
+        raise ProbavError("It has no histogram: ask for the reducer, reducers=('mean', 'histogram').")
     if "class" in series.dims:
-        raise ValueError("It has strata: choose a class first, series.sel({'class': ...}).")
+        raise ProbavError("It has strata: choose a class first, series.sel({'class': ...}).")
     zones = [str(name) for name in series["zone"].to_numpy()]
     if zone is not None and zone not in zones:
-        raise ValueError(f"It has no zone {zone!r}: it has {', '.join(zones[:10])}.")
+        raise ProbavError(f"It has no zone {zone!r}: it has {', '.join(zones[:10])}.")
     own = series.isel(zone=zones.index(zone) if zone is not None else 0)
     total = own.sizes["time"]
     chosen = own.isel(time=np.unique(np.linspace(0, total - 1, min(total, _MAX_PANELS)).round().astype(int)))

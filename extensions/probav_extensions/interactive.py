@@ -270,7 +270,9 @@ def _shares(panel: xr.Dataset) -> Any:
 def _share(shown: Shown, x_range: Any, sources: list[Any]) -> Any:
     """Draw the share of valid pixels of all dates, on which the dates shown above are chosen."""
     dated = are_dates(shown.series)
-    plot = _empty(dated, _SHARE_HEIGHT, Range1d(start=x_range.start, end=x_range.end), tools="")
+    margin = (x_range.end - x_range.start) * 0.02  # the edges of the box lie within: they can be dragged
+    all_times = Range1d(start=x_range.start - margin, end=x_range.end + margin)
+    plot = _empty(dated, _SHARE_HEIGHT, all_times, tools="")
     plot.y_range = Range1d(start=0, end=1.04)
     colours = LINES if len(shown.panels) == 1 else [GREY] * len(shown.panels)
     if len(shown.panels) > 1:  # of several lines together
@@ -286,7 +288,7 @@ def _share(shown: Shown, x_range: Any, sources: list[Any]) -> Any:
     plot.yaxis.formatter = NumeralTickFormatter(format="0 %")
     if not dated:
         plot.xaxis.axis_label = str(shown.series["time"].attrs.get("long_name", ""))
-    tool = RangeTool(x_range=x_range, start_gesture="pan")
+    tool = RangeTool(x_range=x_range)
     tool.overlay.fill_color, tool.overlay.fill_alpha = LINES[0], 0.08
     plot.add_tools(tool)
     plot.toolbar_location = None

@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
+from probav.errors import ProbavError
 from probav_extensions import outlines
 from probav_extensions.colours import GREY, WEAK
 from probav_extensions.figure import NotebookFigure, styled
@@ -34,18 +35,18 @@ def zones_figure(series: xr.Dataset, reducer: str | None = None, time: str | Non
 
     Raises
     ------
-    ValueError
+    ProbavError
         If it has strata, no such statistic, or no such date.
     """
     if "class" in series.dims:
-        raise ValueError("A map shows one number a zone: choose a class first, series.sel({'class': ...}).")
+        raise ProbavError("A map shows one number a zone: choose a class first, series.sel({'class': ...}).")
     shown = Shown.of(series)
     name = reducer or shown.middle
     if name not in series:
-        raise ValueError(f"There is no {name!r} in it: it has {', '.join(map(str, series.data_vars))}.")
+        raise ProbavError(f"There is no {name!r} in it: it has {', '.join(map(str, series.data_vars))}.")
     chosen = series if time is None else series.sel(time=slice(time, time))
     if not chosen.sizes["time"]:
-        raise ValueError(f"It has no date in {time}.")
+        raise ProbavError(f"It has no date in {time}.")
     total = chosen.sizes["time"]
     chosen = chosen.isel(
         time=np.unique(np.linspace(0, total - 1, min(total, _MAX_PANELS)).round().astype(int))

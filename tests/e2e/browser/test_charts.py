@@ -89,13 +89,14 @@ def test_a_chart_live_and_saved(hub, lab):
     below = cell.locator(".bk-Figure").nth(1).locator(".bk-CartesianFrame.bk-center").first
     below.scroll_into_view_if_needed()
     place = below.bounding_box()
-    right = place["x"] + place["width"]
-    lab.page.mouse.move(right - place["width"] / 3, place["y"] + 20)
+    right = place["x"] + place["width"] * (1.02 / 1.04)  # the edge of the box: half of the margins in
+    lab.page.mouse.move(right, place["y"] + 20)
     lab.page.mouse.down()
-    lab.page.mouse.move(right - 20, place["y"] + 20, steps=8)
+    lab.page.mouse.move(place["x"] + place["width"] / 2, place["y"] + 20, steps=8)
     lab.page.mouse.up()
-    after = eventually(lab, RANGE, lambda found: found != before)
-    assert after != before
+    start, end = eventually(lab, RANGE, lambda found: found != before)
+    assert start == pytest.approx(before[0])
+    assert (end - start) / (before[1] - start) == pytest.approx(0.5, abs=0.03)
     below.scroll_into_view_if_needed()
     lab.keep_picture("chart-range")
 
