@@ -110,7 +110,8 @@ def test_only_what_can_stand_there_is_offered(tab):
         f"{STATS} --engine {name}" for name in ("auto", "local", "spark", "livy")
     }
     assert tab(f"{STATS} --variable NDVI,NI") == {f"{STATS} --variable NDVI,NIR"}
-    options = {f"%probav export --{name}" for name in ("help", "overwrite", "code", "quiet")}
+    names = ("help", "overwrite", "by-date", "engine", "code", "quiet")
+    options = {f"%probav export --{name}" for name in names}
     assert tab("%probav export ") == {"%probav export ts"} | options
 
 
