@@ -55,8 +55,8 @@ def new_spawner(state):
         spawner = user._new_spawner(
             "", spawner_class=SandboxSpawner, cmd=[sys.executable, "-c", code], hub=Hub(),
             oauth_client_id="mock-client-id", state_folder=str(state),
-            **{"mem_limit": "256M", "cpu_limit": 1, "interrupt_timeout": 1, "term_timeout": 1, "kill_timeout": 1, "poll_interval": 1,
-               **changes},
+            **{"mem_limit": "256M", "cpu_limit": 1, "interrupt_timeout": 1, "term_timeout": 1,
+               "kill_timeout": 1, "poll_interval": 1, **changes},
         )  # fmt: skip
         made.append(spawner)
         return spawner
