@@ -22,14 +22,16 @@ def test_before_anything_is_drawn_there_is_no_variable(run, shell, session):
     cell = run("%probav aoi field")
     assert "application/vnd.jupyter.widget-view+json" in cell.displays[0]
     assert "field" not in shell.user_ns
-    assert session.maps["field"].overlay.variable == "NDVI"
+    assert session.maps["field"].images.variable.value == "NDVI"
 
 
 def test_the_variable_follows_the_mouse_and_goes_with_the_last_feature(run, shell, session):
     run("%probav aoi field")
-    session.maps["field"]._draw.data = [DRAWN]
+    session.maps["field"].drawing.control.data = [DRAWN]
     assert shell.user_ns["field"].bounds == (4, 50, 5, 51)
-    session.maps["field"]._draw.data = []
+    control = session.maps["field"].drawing.control
+    control._handle_custom_msg({"event": "pm:remove", "geo_json": control.data[0]}, [])  # as the browser says it
+    control.data = []
     assert "field" not in shell.user_ns
 
 
@@ -47,7 +49,7 @@ def test_an_existing_area_is_shown_to_be_edited(run, shell, session):
     run("import probav\nfield = probav.aoi((4, 50, 4.5, 50.5))")
     run("%probav aoi field")
     assert session.maps["field"].aoi.bounds == (4, 50, 4.5, 50.5)
-    assert len(session.maps["field"]._draw.data) == 1
+    assert len(session.maps["field"].drawing.control.data) == 1
 
 
 def test_a_name_used_for_something_else_is_let_go(run, shell, session):
@@ -55,17 +57,17 @@ def test_a_name_used_for_something_else_is_let_go(run, shell, session):
     old = session.maps["field"]
     run("field = 3")
     assert "field" not in session.maps
-    old._draw.data = [DRAWN]  # the old map is still on the screen
+    old.drawing.control.data = [DRAWN]  # the old map is still on the screen
     assert shell.user_ns["field"] == 3
 
 
 def test_without_an_archive_there_is_still_a_map(run, session, monkeypatch, tmp_path):
     monkeypatch.setenv("PROBAV_ARCHIVE", str(tmp_path))
     assert run("%probav aoi field").error is None
-    assert session.maps["field"].overlay is None
+    assert not session.maps["field"].images.shown
 
 
 def test_the_image_can_be_chosen(run, session):
     run("%probav aoi field --product CGLS_FAPAR_V2")
-    assert session.maps["field"].overlay.variable == "FAPAR"
+    assert session.maps["field"].images.variable.value == "FAPAR"
     assert isinstance(session.variables.get("field"), probav.Aoi | None)
