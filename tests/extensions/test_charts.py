@@ -6,6 +6,7 @@ import base64
 import logging
 
 import matplotlib as mpl
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +24,7 @@ from bokeh.models import (
     RangeTool,
     Title,
 )
+from nbconvert import HTMLExporter
 
 from probav.errors import ProbavError
 from probav_extensions import timeseries_chart, timeseries_figure
@@ -283,3 +285,25 @@ def test_equal_charts_are_equal_pictures():
     one = timeseries_chart(*data).figure().png()
     assert one == timeseries_chart(*data).figure().png()
     assert one == timeseries_figure(*data).png()
+
+
+def test_nbconvert_keeps_the_picture_and_complains_of_no_widget(monkeypatch):
+    outputs = []
+
+    def keep(data, metadata):
+        kept = {
+            name: base64.b64encode(value).decode() if name == "image/png" else value
+            for name, value in data.items()
+        }
+        outputs.append(nbformat.v4.new_output("display_data", kept, metadata=metadata))
+
+    monkeypatch.setattr("IPython.display.publish_display_data", keep)
+    monkeypatch.setattr("probav_extensions.timeseries._is_notebook", lambda: True)
+    chart = timeseries_chart(series())
+    chart._ipython_display_()
+    cell = nbformat.v4.new_code_cell("chart", outputs=outputs)
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert page.count('src="data:image/png;base64,') == 1
+    assert "Interactive chart; without a kernel, the picture of it follows." in page
+    assert f"<td>{series()['mean'].to_numpy()[0, 0]:.4g}</td>" in page
+    assert "widget-view+json" not in page
