@@ -30,7 +30,8 @@ def test_the_variable_follows_the_mouse_and_goes_with_the_last_feature(run, shel
     session.maps["field"].drawing.control.data = [DRAWN]
     assert shell.user_ns["field"].bounds == (4, 50, 5, 51)
     control = session.maps["field"].drawing.control
-    control._handle_custom_msg({"event": "pm:remove", "geo_json": control.data[0]}, [])  # as the browser says it
+    gone = {"event": "pm:remove", "geo_json": control.data[0]}  # as the browser says it
+    control._handle_custom_msg(gone, [])
     control.data = []
     assert "field" not in shell.user_ns
 
