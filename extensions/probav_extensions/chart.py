@@ -17,7 +17,6 @@ from probav_extensions.figure import NotebookFigure, styled
 from probav_extensions.series import ENOUGH, Second, Shown, are_dates, heading, label
 
 PAGE = 7.2  # inches: the text of an A4 page
-_NARROW = 5.0
 COLUMN = 3.5  # one of two columns of a journal
 
 
@@ -78,9 +77,7 @@ def draw(shown: Shown, width: float = PAGE) -> NotebookFigure:
         _share(figure.add_subplot(grid[-1], sharex=axes[0]), shown)
         texts = [middle] if lines == 1 else labels
         _legend(figure.add_subplot(grid[0]), texts, columns, spread, shown.second)
-        figure.suptitle(
-            heading(series), x=0.01, ha="left", fontsize=11 if width > _NARROW else 8, fontweight="bold"
-        )
+        figure.title(heading(series))
         figure.provenance(*shown.notes)
     return figure
 

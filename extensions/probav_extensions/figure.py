@@ -39,6 +39,7 @@ _PRINT: dict[Any, Any] = {
 _PRINT_DPI = 300
 _MOST_BYTES = 220_000  # of a picture in a notebook, which holds it in base64
 _COLOURS = 64  # when there are too many bytes
+_NARROW = 4.5  # inches
 _NOTE_LETTERS = 18  # of a note, per inch
 
 
@@ -85,6 +86,14 @@ class NotebookFigure(Figure):
 
     def _repr_html_(self) -> None:
         """No HTML: matplotlib's own is for its interactive notebook backend."""
+
+    def title(self, words: str) -> None:
+        """Write what the figure shows above it, in as many lines as its width asks for."""
+        width = self.get_size_inches()[0]
+        size = 11 if width > _NARROW else 9
+        letters = int(width * 121 / size)
+        text = textwrap.fill(textwrap.shorten(words, 3 * letters, placeholder=" ..."), letters)
+        self.suptitle(text, x=0.01, ha="left", fontsize=size, fontweight="bold")
 
     def provenance(self, *lines: str) -> None:
         """Write where the numbers come from beneath the figure, small."""

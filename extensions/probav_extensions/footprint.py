@@ -40,7 +40,7 @@ def footprint_figure(product: Product) -> NotebookFigure:
         upper, lower = figure.subplots(2, 1, height_ratios=[height, _STRIP])
         _map(figure, upper, tiles, area)
         _timeline(lower, product.times, tiles)
-        figure.suptitle(product.title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.title(product.title)
         figure.provenance(str(extent))
     return figure
 

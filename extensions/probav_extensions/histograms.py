@@ -66,6 +66,7 @@ def histogram_figure(series: xr.Dataset, zone: str | None = None) -> NotebookFig
         figure.supylabel("pixels", fontsize=9)
         for axes in panels[max(0, len(counts) - columns) : len(counts)]:
             axes.set_xlabel(axis)
-        figure.suptitle(heading(series), x=0.01, ha="left", fontsize=11, fontweight="bold")
+            axes.tick_params(labelbottom=True)
+        figure.title(heading(series))
         figure.provenance(provenance(series))
     return figure

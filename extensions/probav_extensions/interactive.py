@@ -159,15 +159,15 @@ def _line(plot: Any, shown: Shown, text: str, source: Any, colour: str) -> list[
             )
         )  # fmt: skip
     renderers.append(plot.line("time", "value", source=source, line_color=colour, line_width=1.7, name=text))
-    for chosen, fill, edge in ((there & ~weak, colour, colour), (weak, WEAK, GREY)):
-        if chosen.any():
-            view = CDSView(filter=IndexFilter(indices=np.flatnonzero(chosen).tolist()))
-            renderers.append(
-                plot.scatter(
-                    "time", "value", source=source, view=view, size=6, fill_color=fill, line_color=edge
-                )
-            )
-    plot.add_tools(_hover(text, shown.series, shown.middle, shown.spread, renderers[-(1 + weak.any()) :]))
+    dots = plot.scatter("time", "value", source=source, size=6, fill_color=colour, line_color=colour)
+    if weak.any():
+        view = CDSView(filter=IndexFilter(indices=np.flatnonzero(weak).tolist()))
+        grey = plot.scatter(
+            "time", "value", source=source, view=view, size=6, fill_color=WEAK, line_color=GREY
+        )
+        renderers.append(grey)  # before the dots, of which the legend is to tell
+    renderers.append(dots)
+    plot.add_tools(_hover(text, shown.series, shown.middle, shown.spread, [dots]))
     plot.y_range.renderers = [*(plot.y_range.renderers or []), *renderers]  # bars have an axis of their own
     return renderers
 

@@ -63,7 +63,7 @@ def raster_figure(pixels: xr.Dataset, variable: str | None = None) -> NotebookFi
         for axes in panels.flat[len(dates) :]:
             axes.set_axis_off()
         _key(figure, panels, image, definition, layer)
-        figure.suptitle(definition.long_name, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.title(definition.long_name)
         attrs = pixels.attrs
         parts = [product.id, *(f"{key}: {attrs[key]}" for key in ("mask", "snapshot") if attrs.get(key))]
         figure.provenance(" · ".join([*parts, "grey: no value"]))

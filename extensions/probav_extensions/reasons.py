@@ -77,7 +77,7 @@ def reasons_figure(explained: xr.Dataset) -> NotebookFigure:
         locator = mdates.AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
         panels[-1].xaxis.set_major_locator(locator)
         panels[-1].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-        _title(figure, f"Pixels by {explained.attrs['mask']}")
+        figure.title(f"Pixels by {explained.attrs['mask']}")
         figure.provenance(_provenance(explained.attrs), _ORDER, *left_out)
     return figure
 
@@ -123,7 +123,7 @@ def reasons_map_figure(reasons: xr.DataArray, aoi: Aoi | None = None) -> Noteboo
             if aoi is not None:
                 aoi.frame.geometry.boundary.plot(ax=axes, color="#000000", linewidth=0.9)
             frame(axes, bounds)
-        _title(figure, f"{date}: pixels by {reasons.attrs['mask']}")
+        figure.title(f"{date}: pixels by {reasons.attrs['mask']}")
         figure.provenance(_provenance(reasons.attrs), _ORDER)
     return figure
 
@@ -193,12 +193,6 @@ def _legend(axis: Any, colours: dict[str, str], columns: int) -> None:
     ]
     axis.legend(handles=handles, loc="upper left", ncols=columns, borderaxespad=0, borderpad=0,
                 columnspacing=1.4, handlelength=1.4)  # fmt: skip
-
-
-def _title(figure: NotebookFigure, words: str) -> None:
-    letters = int(figure.get_size_inches()[0] * 11)
-    text = textwrap.fill(textwrap.shorten(words, 3 * letters, placeholder=" ..."), letters)
-    figure.suptitle(text, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 def _provenance(attrs: dict[Any, Any]) -> str:

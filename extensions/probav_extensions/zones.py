@@ -90,6 +90,6 @@ def zones_figure(series: xr.Dataset, reducer: str | None = None, time: str | Non
         if not np.isfinite(values).all():
             nothing = Patch(facecolor=WEAK, edgecolor=GREY, hatch="////", label="no valid pixel")
             figure.legend(handles=[nothing], loc="outside lower right")
-        figure.suptitle(heading(series), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.title(heading(series))
         figure.provenance(provenance(series))
     return figure
