@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.e2e
 
+NOTEBOOK = "charts.ipynb"
 PRODUCT = "PROBAV_L3_S10_TOC_333M"
 MAKE = f"""import json, probav
 from probav_extensions import timeseries_chart
@@ -52,7 +54,11 @@ def eventually(lab, code: str, wanted):
 
 def test_a_chart_live_and_saved(hub, lab):
     lab.log_in(hub)
-    lab.open_notebook(hub, "quickstart.ipynb")
+    home = Path(hub.data, "probav", "hub", "homes", hub.user)
+    made = json.loads((home / "quickstart.ipynb").read_text())
+    made["cells"] = made["cells"][:1]
+    (home / NOTEBOOK).write_text(json.dumps(made))  # it is saved, and other tests read the quickstart
+    lab.open_notebook(hub, NOTEBOOK)
     began = time.monotonic()
     cell = lab.run(MAKE)
     figure = cell.locator(".bk-Figure").first
