@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ def _network(given: Configuration) -> Iterator[Problem]:
     if given.is_open and given.spawner == "simple":
         yield Problem(
             "spawner", "with `simple` all servers run as the hub's own user, who can read every home.",
-            "Take `sandbox` or `docker` where others than yourself log in.",
+            "Take `sandbox` where others than yourself log in.",
         )  # fmt: skip
     if given.tls:
         try:
@@ -82,6 +81,12 @@ def _folders(given: Configuration) -> Iterator[Problem]:
         folder = getattr(given, name)
         if folder is not None and not folder.is_dir():
             yield Problem(name, f"there is no folder {folder}.", "Make it, or leave the setting out.")
+    if given.spawner == "simple":
+        for name in ("published", "shared"):
+            if getattr(given, name) is not None:
+                yield Problem(
+                    name, "is for `spawner: sandbox`.", "With `simple` users see all you see anyway."
+                )
 
 
 def _authentication(given: Configuration) -> Iterator[Problem]:
@@ -177,9 +182,8 @@ def _machine(given: Configuration) -> Iterator[Problem]:
             attempt()
         except HubError as error:
             yield Problem("this machine", str(error), "Users' Spark needs Java, the proxy Node.js.")
-    if given.spawner == "docker" and not given.image:
-        yield Problem("image", "is missing.", "Name the image of users' servers, as `make images` builds it.")
-    if given.spawner == "sandbox" and os.geteuid():
-        yield Problem(
-            "spawner", "`sandbox` gives each user an account, which only root can.", "Run it as root."
-        )
+    if given.spawner == "sandbox":
+        from probav_hub.sandbox.machine import problems as found
+
+        for what in found():
+            yield Problem("spawner", what, "`sandbox` keeps users apart only where all of it works.")

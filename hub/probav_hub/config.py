@@ -29,6 +29,10 @@ def configure(c: Any, settings: Settings) -> None:
     servers(c, settings)
     choices(c, given)
     services(c, settings)
+    if given.spawner == "sandbox":
+        from probav_hub.sandbox import configured  # its parts are of Linux alone
+
+        configured.configure(c, settings)
     for name, options in given.jupyterhub.items():  # the operator's own words come last
         c[name].update(options)
 

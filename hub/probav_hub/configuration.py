@@ -77,16 +77,6 @@ class Authentication(Model):
         return self
 
 
-class Budget(Model):
-    """What a user may use within some days; where nothing is said there is no limit."""
-
-    days: int = Field(30, ge=1, le=366)
-    core_hours: float | None = Field(None, gt=0)
-    memory_hours: float | None = Field(None, gt=0, description="Gigabytes times hours.")
-    executor_hours: float | None = Field(None, gt=0, description="Of Spark's executors.")
-    bytes_read: Size | None = None
-
-
 class Profile(Model):
     """A size of server that a user can choose; the same table whatever starts the servers."""
 
@@ -100,10 +90,8 @@ class Profile(Model):
     spark_executors: int = Field(0, ge=0, description="0: Spark is local to the server.")
     executor_cores: int = Field(1, ge=1)
     executor_memory: Size = "2G"
-    image: str | None = Field(None, description="For docker and kubernetes; else the hub's default.")
     groups: tuple[str, ...] = Field((), description="Who may choose it; everybody if none is named.")
     hours: float | None = Field(None, gt=0, description="After so long the server is stopped.")
-    budget: Budget | None = None
 
 
 DEFAULT_PROFILES = (Profile(name="default", title="Notebook", cpu=2, memory="4G"),)
@@ -130,14 +118,12 @@ class Configuration(Model):
     published: Path | None = Field(None, description="Folder that every user can read and none write.")
     shared: Path | None = Field(None, description="Folder with a folder for each group, its members' own.")
     authentication: Authentication = Authentication()
-    spawner: Literal["simple", "sandbox", "docker"] = Field(
+    spawner: Literal["simple", "sandbox"] = Field(
         "simple",
         description="simple: processes of the hub's own user, for one's own machine. sandbox: processes of "
-        "users that see their home only, within limits. docker: containers.",
+        "users that see their home only, within limits.",
     )
-    image: str | None = Field(None, description="Of the users' servers, for docker.")
     profiles: tuple[Profile, ...] = Field(DEFAULT_PROFILES, min_length=1)
-    budgets: dict[str, Budget] = Field({}, description="By group; the largest of a user's groups counts.")
     spark: dict[str, Any] = Field({}, description="Settings of spark.toml, for all servers.")
     culling: Culling | None = Culling()
     servers_per_user: int = Field(1, ge=1, le=20, description="Above 1: named servers.")

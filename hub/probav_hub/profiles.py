@@ -64,21 +64,12 @@ def words(profile: Profile) -> str:
     return ", ".join(parts)
 
 
-def form(profiles: Sequence[Profile], left: dict[str, str] | None = None) -> str:
-    """Return the spawn page's form: a choice of profiles, each with what is left of its budget.
-
-    Parameters
-    ----------
-    profiles : sequence of Profile
-        That the user may choose.
-    left : dict, optional
-        By profile: what is left of the budget, in words.
-    """
+def form(profiles: Sequence[Profile]) -> str:
+    """Return the spawn page's form: a choice of the profiles that the user may have."""
     rows = []
     for number, profile in enumerate(profiles):
         checked = " checked" if number == 0 else ""
-        budget = (left or {}).get(profile.name)
-        lines = [words(profile), profile.description, f"Left of your budget: {budget}" if budget else ""]
+        lines = [words(profile), profile.description]
         text = "".join(f"<br><small>{escape(line)}</small>" for line in lines if line)
         rows.append(
             f'<div class="form-check mb-3"><input class="form-check-input" type="radio" name="profile" '

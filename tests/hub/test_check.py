@@ -49,8 +49,9 @@ def test_a_taken_port(settings_of):
 
 
 def test_folders_that_are_not_there(settings_of, tmp_path):
-    found = settings_of(archive=str(tmp_path / "a"), notebooks=tmp_path / "n", shared=tmp_path / "s")
-    assert set(found) == {"archive", "notebooks", "shared"}
+    found = settings_of(archive=str(tmp_path / "a"), notebooks=tmp_path / "n")
+    assert set(found) == {"archive", "notebooks"}
+    assert "sandbox" in settings_of(shared=tmp_path)["shared"]
     assert settings_of(archive="s3://bucket/archive") == {}
 
 

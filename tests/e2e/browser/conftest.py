@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Error, Locator, Page, WebSocket, expect, sync_playwright
 
 PICTURES = Path(__file__).parents[3] / "test-artefacts" / "e2e"
@@ -137,6 +138,13 @@ class Lab:
         kinds = ("error", "stderr")
         found = ",".join(f'[data-mime-type="application/vnd.jupyter.{kind}"]' for kind in kinds)
         return self.page.locator(found).all_inner_texts()
+
+    def check_accessible(self, selector: str) -> None:
+        """Hold a part of the page to axe-core's rules; what is of less than serious impact is printed."""
+        found = Axe().run(self.page, context=selector).response["violations"]
+        told = [(rule["impact"], rule["id"], [node["target"] for node in rule["nodes"]]) for rule in found]
+        print(f"axe, {selector}:", told)
+        assert [rule for rule in told if rule[0] in ("serious", "critical")] == []
 
     def keep_picture(self, name: str) -> None:
         """Save what the page shows below test-artefacts/e2e."""

@@ -234,6 +234,8 @@ def test_dates_and_the_series_of_a_pixel(notebook):
     )
     print(f"side by side: {' and '.join(sorted(dates))}")
     lab.keep_picture("map-split")
+    cell.evaluate("cell => { cell.id = 'map-under-test'; }")
+    lab.check_accessible("#map-under-test .jp-OutputArea")
     cell.get_by_text("Compare with another date").click()
     expect(cell.locator(".leaflet-sbs-divider")).to_have_count(0, timeout=30_000)
 

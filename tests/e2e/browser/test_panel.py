@@ -15,7 +15,6 @@ from urllib.parse import urljoin
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 import probav
@@ -88,14 +87,6 @@ def button(panel: Locator, label: str, product: str) -> Locator:
     return panel.get_by_role("button", name=re.compile(rf"^{label}: .* {product}$", re.IGNORECASE))
 
 
-def check_accessible(lab) -> None:
-    """Hold the panel to axe-core's rules; what it finds of less than serious impact is printed."""
-    found = Axe().run(lab.page, context="#probav-archive").response["violations"]
-    told = [(rule["impact"], rule["id"], [node["target"] for node in rule["nodes"]]) for rule in found]
-    print("axe:", told)
-    assert [rule for rule in told if rule[0] in ("serious", "critical")] == []
-
-
 def source(lab, index: int) -> Locator:
     return lab.cells.nth(index).locator(".cm-content")
 
@@ -107,7 +98,7 @@ def test_alone_without_an_archive_the_panel_says_what_to_do(plain_lab, lab, demo
     expect(panel.get_by_text("No archive yet")).to_be_visible()
     expect(panel.get_by_text("probav archive create-demo")).to_be_visible()
     expect(panel.get_by_role("alert")).to_contain_text("Memory is nearly used up")
-    check_accessible(lab)
+    lab.check_accessible("#probav-archive")
     lab.keep_picture("panel-without-archive")
 
     archive.symlink_to(demo_archive)
@@ -137,13 +128,13 @@ def test_the_panel_behind_the_hub(hub, lab, demo_archive):
     check_details(lab, panel, archive)
     check_cells(lab, panel)
     check_spark(lab, panel)
-    check_accessible(lab)
+    lab.check_accessible("#probav-archive")
 
     lab.page.get_by_role("menuitem", name="Settings", exact=True).click()
     lab.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).hover()
     lab.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^JupyterLab Dark$")).click()
     expect(lab.page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
-    check_accessible(lab)
+    lab.check_accessible("#probav-archive")
     lab.keep_picture("panel-dark")
     assert lab.errors == []
     assert lab.complaints == []

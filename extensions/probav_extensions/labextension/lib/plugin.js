@@ -4,6 +4,7 @@
 import { loadBokeh } from './bokeh.js';
 import { Cells } from './cells.js';
 import { icon } from './icon.js';
+import { nameSliders } from './labels.js';
 import { createPanel } from './panel.js';
 import { Server } from './server.js';
 
@@ -48,6 +49,7 @@ export function plugin(lab) {
  * @param {{restorer: any, palette: any, tracker: any, launcher: any}} others
  */
 function activate(lab, app, { restorer, palette, tracker, launcher }) {
+  nameSliders();
   const server = new Server(lab, app);
   const cells = new Cells(lab, app, tracker);
   const panel = createPanel(lab, app, server, cells);
