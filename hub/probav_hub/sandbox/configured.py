@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from probav_hub import profiles
@@ -23,7 +24,20 @@ def configure(c: Any, settings: Settings) -> None:
     own.notebooks = settings.notebooks or ""
     own.published = str(given.published or "")
     own.shared = str(given.shared or "")
+    if given.jupyterhub.get("JupyterHub", {}).get("internal_ssl"):
+        certificates(c, settings)
     c.Spawner.apply_user_options = with_limits(c.Spawner.apply_user_options, given.profiles)
+
+
+def certificates(c: Any, settings: Settings) -> None:
+    """Let all parts of the hub know each other by certificates, as JupyterHub's `internal_ssl` asks for."""
+    folder = settings.configuration.jupyterhub["JupyterHub"].get("internal_certs_location")
+    folder = folder or str(Path(settings.state, "certificates"))
+    c.JupyterHub.internal_certs_location = folder
+    c.ConfigurableHTTPProxy.api_url = f"https://127.0.0.1:{settings.proxy_port}"
+    for service in c.JupyterHub.services:
+        if service["name"] == "culler":
+            service["command"] += ["--ssl-enabled=true", f"--internal-certs-location={folder}"]
 
 
 def with_limits(before: Callable[..., Any], offered: tuple[Any, ...]) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ def write(plan: Plan, folder: Path) -> list[Bind]:
     """
     name, uid = plan.user, plan.uid
     users = [
-        "root:x:0:0:root:/root:/usr/sbin/nologin",
+        "root:x:0:0:root:/nonexistent:/usr/sbin/nologin",
         f"{name}:x:{uid}:{uid}::{plan.inner_home}:/bin/bash",
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
     ]

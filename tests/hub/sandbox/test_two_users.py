@@ -12,7 +12,7 @@ import nbformat
 import psutil
 import pytest
 
-from probav_hub import prepare, processes
+from probav_hub import prepare
 from probav_hub.configuration import Configuration, Profile
 from probav_hub.demo import spawn
 from probav_hub.processes import Hub, local_requests
@@ -22,15 +22,6 @@ from probav_hub.sandbox.accounts import Accounts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
-CONFIG = """
-from probav_hub import config
-from probav_hub.sandbox import configured
-from probav_hub.settings import Settings
-
-settings = Settings.load()
-config.configure(c, settings)
-configured.configure(c, settings)
-"""
 PROFILE = Profile(name="small", title="Small", cpu=2, memory="3G", disk="200M", processes=600)
 
 NEIGHBOUR = """
@@ -95,11 +86,8 @@ def users(tmp_path_factory, demo_archive):
     if found := machine.problems():
         pytest.skip(f"no sandboxes here: {' '.join(found)}")
     state = tmp_path_factory.mktemp("hub")
-    file = state / "config.py"
-    file.write_text(CONFIG)
     notebooks = Path(__file__).parents[3] / "sample_notebooks"
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setattr(processes, "CONFIG_FILE", str(file))
+    with ExitStack() as stack:
         settings = prepare.settings(
             state=state, port=None, archive=str(demo_archive), notebooks=notebooks, token="t" * 32,
             configuration=Configuration(spawner="sandbox", profiles=(PROFILE,), culling=None),
