@@ -71,9 +71,7 @@ print(estimate)
 # %probav stats {product.id} --aoi parcels --time 2016 --mask "clear & land" --engine spark --no-plot -o other
 
 # %% tags=["result"]
-same = all(
-    local[name].to_numpy().tobytes() == other[name].to_numpy().tobytes() for name in ("mean", "valid")
-)
+same = all(local[name].to_numpy().tobytes() == other[name].to_numpy().tobytes() for name in ("mean", "valid"))
 print(
     f"{local.sizes['zone']} zones, {local.sizes['time']} dates; the same bytes from threads and Spark: {same}"
 )

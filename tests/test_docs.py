@@ -98,9 +98,7 @@ def test_commands_run(page, here, archive, sources):
         assert done.stdout.strip(), line
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")], ids=lambda page: page.name)
 def test_configurations_of_the_hub_are_right(page, tmp_path):
     from probav_hub.configuration import load
 
