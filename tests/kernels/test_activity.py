@@ -28,7 +28,7 @@ def test_a_busy_kernel_is_activity_and_an_idle_one_is_none(tmp_path, monkeypatch
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
     async def look() -> tuple[dict, dict]:
-        manager = AsyncMappingKernelManager()
+        manager = AsyncMappingKernelManager(connection_dir=str(tmp_path))
         name = await manager.start_kernel(kernel_name="probav-python", cwd=str(tmp_path))
         server = SimpleNamespace(kernel_manager=manager, web_app=SimpleNamespace(settings={}))
         kernel = manager.get_kernel(name)
