@@ -37,7 +37,8 @@ def test_a_busy_kernel_is_activity_and_an_idle_one_is_none(tmp_path, monkeypatch
         try:
             await client.wait_for_ready(timeout=120)
             while kernel.execution_state != "idle":
-                await asyncio.sleep(0.05)
+                client.kernel_info()  # what was said before the manager listened, it has not heard
+                await asyncio.sleep(0.2)
             await activity.note(server)
             idle = dict(server.web_app.settings)
             client.execute("import time; time.sleep(300)")
