@@ -20,6 +20,7 @@ from probav_hub.sandbox.plan import FIGURES, PHASE, RESULT, read, write
 
 FOLDER = "sandboxes"
 KEEPER = "keeper.json"
+_MAKING, _KEPT = 60.0, 86400.0  # seconds: one that is being made has no keeper yet; a hub reads how one ended
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,14 @@ class Run:
         """Return what it has used by now."""
         return self.result or read(self.folder / FIGURES)
 
+    @property
+    def age(self) -> float:
+        """Return the seconds since something was last written down."""
+        try:
+            return time.time() - self.folder.stat().st_mtime
+        except OSError:  # another sweeps, too
+            return 0.0
+
     def end(self, patience: float) -> None:
         """End it, and what it left if its keeper was killed, and remove the folder."""
         if pid := self.pid:
@@ -112,7 +121,7 @@ def sweep(state: Path, user: str, server: str) -> None:
     for run in all_of(state):
         if run.of == (user, server):
             run.end(patience=10)
-        elif not run.pid and time.time() - run.folder.stat().st_mtime > 60:  # not one that is being made
+        elif not run.pid and run.age > (_KEPT if run.result else _MAKING):
             run.remove()
 
 

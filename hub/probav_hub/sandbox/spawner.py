@@ -63,6 +63,9 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
     run_name = Unicode(help="Name of the running sandbox's folder.")
     last_end = Unicode(help="Why the last server ended, if it was not asked to.")
 
+    _code = 0  # of the last server
+    _killed = 0  # processes of the running one
+
     @default("poll_interval")
     def _default_poll_interval(self) -> int:
         return 2  # a port whose server has died is soon no longer the user's
@@ -116,16 +119,20 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
     async def start(self) -> tuple[str, int]:
         """Start the server and return where it listens, when it does."""
         self.port = random_port()  # one that nobody can know before
+        self._code = self._killed = 0
+        environment, inner = self.get_env(), [*self.cmd, *self.get_args()]
+        groups = [
+            group.name for group in self.user.groups if is_plain(group.name)
+        ]  # not in a thread: a database
         try:
-            run = await asyncio.to_thread(self._prepare)
+            run = await asyncio.to_thread(self._prepare, inner, environment, groups)
         except HubError as error:
             raise _refused(str(error)) from None
-        inner = [*self.cmd, *self.get_args()]
         self.log.info("Starting in sandbox %s: %s", run.folder.name, shlex.join(inner))
         self.proc = Popen(
             [sys.executable, "-I", "-m", "probav_hub.sandbox.keeper", str(run.folder)],
             cwd=run.folder,
-            env=self.get_env(),
+            env=environment,
             stdin=DEVNULL,
             start_new_session=True,
         )
@@ -135,11 +142,15 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
         await self._until_it_listens(run)
         return "127.0.0.1", self.port
 
-    def _prepare(self) -> Run:
+    def _prepare(self, inner: list[str], environment: dict[str, str], names: list[str]) -> Run:
         """Write down what the sandbox is made of."""
         found = machine.problems()
         if found:
             raise HubError(" ".join(found))
+        if self.shell_cmd or self.popen_kwargs:
+            raise HubError(
+                "Spawner.shell_cmd and .popen_kwargs would be without effect in a sandbox: leave them out."
+            )
         name, state = self.user.name, Path(self.state_folder)
         if not is_plain(name):
             raise HubError(f"The user name {name!r} can be no folder's: ask the hub's administrator.")
@@ -148,20 +159,18 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
         uid = accounts.user(name)
         run = Run.new(state, name, self.name)
         memory = int(self.mem_limit) if self.mem_limit else None
-        groups = {
-            group.name: accounts.group(group.name) for group in self.user.groups if is_plain(group.name)
-        }
+        groups = {group: accounts.group(group) for group in names}
         image = state / "disks" / f"{name}.ext4"
         welcome = [sys.executable, "-I", "-m", "probav_hub.sandbox.welcome", self.notebooks]
         Plan(
             user=name,
             uid=uid,
             home=str(state / "homes" / name),
-            command=[*welcome, *self.cmd, *self.get_args()],
+            command=[*welcome, *inner],
             log=str(state / "logs" / f"{name}{f'--{self.name}' if self.name else ''}.log"),
             cgroup=run.folder.name,
             groups=groups,
-            binds=self._binds(run, uid, groups),
+            binds=self._binds(run, environment, uid, groups),
             hidden=[str(state), os.path.realpath(state)],
             image=str(image) if image.exists() or quota.has_images() else None,
             memory=memory,
@@ -173,8 +182,7 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
         ).save(run.folder)
         return run
 
-    def _binds(self, run: Run, uid: int, groups: dict[str, int]) -> list[Bind]:
-        environment = self.get_env()
+    def _binds(self, run: Run, environment: dict[str, str], uid: int, groups: dict[str, int]) -> list[Bind]:
         named = (environment.get(name, "") for name in ("SPARK_CONF_DIR", "HADOOP_CONF_DIR"))
         archive = "" if "://" in self.archive else self.archive
         folders = [archive, self.notebooks, *self.read_only, *named]
@@ -246,15 +254,28 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
         run = self.run
         if run is None or not self.pid:
             self.clear_state()
-            return 0
+            return self._code
         code: int | None = self.proc.poll() if self.proc is not None else None
         if code is None and (self.proc is not None or run.pid == self.pid):
+            self._note(run)
             return None
         result = run.result
         self.last_end = self._collect(run)
+        self._code = int(result.get("code", code or 0)) if result else (code or 1)
         self.proc = None
         await asyncio.to_thread(self.clear_state)
-        return int(result.get("code", code or 0)) if result else (code or 1)
+        return self._code
+
+    def _note(self, run: Run) -> None:
+        """Say in the hub's log that a process of a running server, such as a kernel, was killed."""
+        killed = int(run.figures.get("oom_kills", 0))
+        if killed > self._killed:
+            peak = quota.words(int(run.figures["memory_peak"]))
+            self.log.warning(
+                "Processes of the server %s were killed for their memory: %d by now; at most %s were in use",
+                self._log_name, killed, peak,
+            )  # fmt: skip
+        self._killed = killed
 
     async def _signal(self, sig: int) -> bool:
         """Send a signal to the keeper, if it is still the same process."""

@@ -57,7 +57,10 @@ def wait_for(what, otherwise: str, seconds: float) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("is_encrypted", [False, True], ids=["plain", "internal_ssl"])
+@pytest.mark.parametrize(
+    "is_encrypted",
+    [pytest.param(False, id="plain", marks=pytest.mark.cluster), pytest.param(True, id="internal_ssl")],
+)
 def test_a_killed_hub_finds_its_servers_again(tmp_path, is_encrypted):
     if found := machine.problems():
         pytest.skip(f"no sandboxes here: {' '.join(found)}")

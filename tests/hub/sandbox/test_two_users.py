@@ -15,9 +15,10 @@ import pytest
 from probav_hub import prepare
 from probav_hub.configuration import Configuration, Profile
 from probav_hub.demo import spawn
+from probav_hub.errors import HubError
 from probav_hub.processes import Hub, local_requests
 from probav_hub.remote_kernel import RemoteKernel
-from probav_hub.sandbox import listeners, machine
+from probav_hub.sandbox import machine, runs
 from probav_hub.sandbox.accounts import Accounts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
@@ -25,7 +26,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 PROFILE = Profile(name="small", title="Small", cpu=2, memory="3G", disk="200M", processes=600)
 
 NEIGHBOUR = """
-import json, os, socket, urllib.request, urllib.error, zmq
+import json, os, urllib.request, urllib.error, zmq
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 found = {"uid": os.getuid(), "files": {}, "http": {}, "zmq": {}}
 for path in WHERE["files"]:
@@ -33,7 +35,7 @@ for path in WHERE["files"]:
         found["files"][path] = Path(path).read_bytes().decode(errors="replace")[:50]
     except OSError as error:
         found["files"][path] = None
-for port in WHERE["ports"]:
+def look(port):
     speaks_http = False
     for page in ("/", "/jobs/", "/environment/", "/user/ben/api/contents", "/user/ben/api/kernels"):
         try:
@@ -46,7 +48,7 @@ for port in WHERE["ports"]:
         except Exception:
             break
     if speaks_http:
-        continue
+        return
     with zmq.Context() as context:
         for kind in (zmq.REQ, zmq.DEALER, zmq.SUB):  # heartbeat; shell, control, input; output
             with context.socket(kind) as client:
@@ -61,6 +63,9 @@ for port in WHERE["ports"]:
                     found["zmq"][f"{port}/{int(kind)}"] = client.recv().decode(errors="replace")
                 except zmq.ZMQError:
                     pass
+
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(look, WHERE["ports"]))
 print("RESULT", json.dumps(found))
 """
 
@@ -128,8 +133,7 @@ def test_the_samples_are_there_and_the_users_own(users):
 
 def test_a_neighbour_gets_nothing(users):
     run(users.ben, "print(spark.range(5).count())")  # so that Spark's ports are open
-    uid = Accounts(users.state).user("ben")
-    ports = sorted(port for port in _ports() if listeners.owners(port) == {uid})
+    ports = _ports(users.state, "ben")
     assert len(ports) > 6, "ben's server, kernel and Spark listen"
     runtime = run(
         users.ben, "from jupyter_core.paths import jupyter_runtime_dir; print(jupyter_runtime_dir())"
@@ -145,9 +149,8 @@ def test_a_neighbour_gets_nothing(users):
     shown = run(users.ann, f"WHERE = {where!r}\n{NEIGHBOUR}")
     got = json.loads(shown.partition("RESULT ")[2])
     assert not any(got["files"].values()), got["files"]
-    statuses = {
-        page: status for page, (status, url) in got["http"].items() if "/hub/" not in url
-    }  # to log in
+    to_log_in = "/hub/"  # where the server sends who has not logged in
+    statuses = {page: status for page, (status, url) in got["http"].items() if to_log_in not in url}
     assert {page for page, status in statuses.items() if status == 200} == set()
     assert 403 in statuses.values(), "ben's server and Spark's pages refuse"
     assert got["zmq"] == {}, "a kernel's socket answered somebody without its key"
@@ -158,6 +161,18 @@ def test_a_full_home_is_the_users_own_trouble(users):
     assert "No space left on device" in shown
     assert run(users.ben, "open('small', 'w').write('x'); print('fine')").strip().endswith("fine")
     run(users.ann, "import os; os.unlink('hog')")
+
+
+def test_a_kernel_that_takes_too_much_is_killed_and_the_server_lives(users):
+    server = f"{users.settings.url}/user/ann"
+    with RemoteKernel(users.http, server, "probav-python") as kernel, pytest.raises(HubError, match="died"):
+        run(kernel, "hog = bytearray(4 << 30)")
+    assert users.http.get(f"{server}/api/kernels", timeout=30).ok
+    said = "Processes of the server ann were killed for their memory: 1 by now; at most 3 GiB were in use"
+    deadline = time.monotonic() + 30
+    while said not in users.settings.log.read_text():
+        assert time.monotonic() < deadline, users.settings.log.read_text()[-2000:]
+        time.sleep(0.2)
 
 
 def test_why_a_server_died_is_in_the_hubs_log(users):
@@ -173,9 +188,12 @@ def test_why_a_server_died_is_in_the_hubs_log(users):
         time.sleep(0.2)
 
 
-def _ports() -> set[int]:
-    return {
+def _ports(state: Path, user: str) -> list[int]:
+    """Return the ports on which a user's processes listen."""
+    run = next(run for run in runs.all_of(state) if run.of == (user, ""))
+    return sorted(
         connection.laddr.port
-        for connection in psutil.net_connections("tcp")
+        for process in psutil.Process(run.pid).children(recursive=True)
+        for connection in process.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
-    }
+    )
