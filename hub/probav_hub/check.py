@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,9 @@ def _classes() -> dict[str, list[str]]:
     from jupyterhub import auth, proxy, spawner
     from jupyterhub.app import JupyterHub
     from traitlets.config import Configurable
+
+    with suppress(ImportError):  # of Linux alone
+        import probav_hub.sandbox.spawner  # noqa: F401 - so that its settings are known, too
 
     found: dict[str, list[str]] = {}
 
