@@ -33,6 +33,8 @@ _TASKS_PER_CORE = 4
 _TASKS_PER_PARTITION = 32  # at most: what a lost executor loses is little
 _POLL = 0.25  # seconds between two looks at a job's progress
 _PATIENCE = 2.0  # seconds for a job that is cancelled to end
+_SHARES = (0.0, 1.0)  # of a job's stages in its progress: spreading payloads, calling the function
+_MERGED_SHARES = (0.0, 0.8, 0.2)  # and merging
 _MANY = 2000  # tasks whose counts are added up on the cluster, as they would keep the driver busy
 
 
@@ -131,7 +133,7 @@ def each(
         if merged is not None:
             merger = executor.merger(merged, shared, *_own_code())
             frame = frame.groupBy("key").applyInArrow(merger, _ANSWER)
-        table = _collected(spark, frame, tick)
+        table = _collected(spark, frame, tick, _SHARES if merged is None else _MERGED_SHARES)
     except EngineError:
         raise
     except Exception as error:
@@ -223,7 +225,7 @@ def _package() -> tuple[str, bytes]:
     return executor.digest(folder), executor.archive(folder)
 
 
-def _collected(spark: SparkSession, frame: Any, tick: Tick | None) -> Any:
+def _collected(spark: SparkSession, frame: Any, tick: Tick | None, shares: tuple[float, ...]) -> Any:
     """Return the rows of a frame, computed in a thread: this one tells of progress and takes interrupts.
 
     The jobs belong to the group of the caller's, a notebook's cell for instance, or to one of their own.
@@ -247,7 +249,7 @@ def _collected(spark: SparkSession, frame: Any, tick: Tick | None) -> Any:
             last = 0.0
             while thread.is_alive():
                 thread.join(_POLL)
-                share = jobs.share() if tick is not None else 0.0
+                share = _share(jobs.stages(), shares) if tick is not None else 0.0
                 if tick is not None and share > last:
                     tick(share)
                     last = share
@@ -258,6 +260,14 @@ def _collected(spark: SparkSession, frame: Any, tick: Tick | None) -> Any:
     if "error" in found:
         raise found["error"]
     return found["table"]
+
+
+def _share(stages: list[tuple[int, int]], shares: tuple[float, ...]) -> float:
+    """Return how much is done, of the stages that have begun: their tasks done, and all their tasks.
+
+    Those to come are not known before: Spark plans them by what the earlier ones found.
+    """
+    return sum(share * done / total for (done, total), share in zip(stages, shares, strict=False))
 
 
 class _ClassicJobs:
@@ -281,15 +291,16 @@ class _ClassicJobs:
             for name in ("id", "description"):
                 self._context.setLocalProperty(f"spark.job{'Group' if name == 'id' else ''}.{name}", None)
 
-    def share(self) -> float:
-        """Return how much of the tasks that are known is done."""
-        done = total = 0
+    def stages(self) -> list[tuple[int, int]]:
+        """Return tasks done and all tasks of each stage that has begun, in their order."""
+        found = {}
         for job in set(self._tracker.getJobIdsForGroup(self._group)) - self._before:
             info = self._tracker.getJobInfo(job)
             for stage in map(self._tracker.getStageInfo, info.stageIds if info else ()):
-                if stage is not None:
-                    done, total = done + stage.numCompletedTasks, total + stage.numTasks
-        return done / max(total, 1)
+                # others are to come, or skipped as an earlier job has done their work
+                if stage is not None and (stage.numCompletedTasks or stage.numActiveTasks):
+                    found[stage.stageId] = stage.numCompletedTasks, stage.numTasks
+        return [found[number] for number in sorted(found)]
 
     def cancel(self) -> None:
         """Cancel them."""
@@ -301,7 +312,7 @@ class _ConnectJobs:
 
     def __init__(self, spark: SparkSession) -> None:
         self._spark: Any = spark
-        self._share = 0.0
+        self._stages: list[tuple[int, int]] = []
         self.inherited: dict[str, Any] = {"session": spark}
 
     def __enter__(self) -> None:
@@ -314,12 +325,13 @@ class _ConnectJobs:
         self._spark.removeTag(self._tag)
 
     def _handle(self, stages: Any, **_: Any) -> None:
-        total = sum(stage.num_tasks for stage in stages)
-        self._share = sum(stage.num_completed_tasks for stage in stages) / max(total, 1)
+        known = stages or ()
+        found = {stage.stage_id: (stage.num_completed_tasks, stage.num_tasks) for stage in known}
+        self._stages = [found[number] for number in sorted(found) if found[number][1]]
 
-    def share(self) -> float:
-        """Return how much of the tasks that are known is done."""
-        return self._share
+    def stages(self) -> list[tuple[int, int]]:
+        """Return tasks done and all tasks of each stage that is known, in their order."""
+        return self._stages
 
     def cancel(self) -> None:
         """Cancel them."""

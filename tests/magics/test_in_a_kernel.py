@@ -21,7 +21,7 @@ random = numpy.random.default_rng(0)
 def zones(count):
     centres = shapely.points(random.uniform(west, east, count), random.uniform(south, north, count))
     return probav.aoi(geopandas.GeoDataFrame(geometry=shapely.buffer(centres, 0.05), crs=4326))
-few, many = zones(50), zones(1000)
+few, many, most = zones(50), zones(1000), zones(3000)
 """
 ACTIVE = "print(len(spark.sparkContext.statusTracker().getActiveJobsIds()))"
 STATS = f"%probav stats {PRODUCT} --mask clear --no-plot"
@@ -158,7 +158,7 @@ def test_a_saved_notebook_holds_the_last_line_only(demo_archive, tmp_path, monke
 
 @pytest.mark.spark
 def test_spark_progress_and_interrupt_before_and_after_a_restart(kernel):
-    line = f"{STATS} --aoi many --engine spark -o ts"
+    line = f"{STATS} --aoi most --engine spark -o ts"
     for _ in range(2):
         kernel.run(f"{STATS} --aoi few --engine spark -o first --quiet")
         seconds, messages = kernel.interrupted(line, lambda message: bool(lines([message])))
