@@ -13,6 +13,9 @@ from probav_hub.sandbox import landlock
 from probav_hub.sandbox.keeper import children
 
 PYTHON = [sys.executable, "-c"]
+# where the environment itself lies below /tmp, in a throwaway checkout, it is seen there
+FOLDERS = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[3]))
+OWN = {Path(folder).parts[2] for folder in FOLDERS if folder.startswith("/tmp/")}
 
 BEN = """
 import os, pathlib, socket, sys, time
@@ -85,7 +88,7 @@ def test_sees_its_own_environment_alone(got):
 
 @pytest.mark.parametrize("place", ["shared memory", "temporary files", "hub's folder", "host's disks"])
 def test_finds_nothing(got, place):
-    assert got[place]["got"] == []
+    assert set(got[place]["got"]) <= (OWN if place == "temporary files" else set())
 
 
 def test_has_no_privilege_and_gets_none(got):
