@@ -6,20 +6,18 @@ for hours without a word, or a Spark job of a thread in the background, would be
 
 from __future__ import annotations
 
-import json
+from collections.abc import Container
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpclient import HTTPClientError
 from tornado.ioloop import PeriodicCallback
 
 from probav_kernels import ui
+from probav_kernels.sessions import announced, ask
 
 SECONDS = 60.0
-_ANSWER_SECONDS = 5.0
 _SETTING = "probav_last_activity"  # Jupyter's server takes the latest of all settings with such an end
 
 
@@ -31,38 +29,23 @@ def watch(server: ServerApp) -> None:
 async def note(server: ServerApp) -> None:
     """Tell the server that it is in use, if a kernel is busy or Spark of one works."""
     manager: Any = server.kernel_manager
-    kernels = [getattr(manager.get_kernel(name), "execution_state", "") for name in manager.list_kernel_ids()]
+    kernels = [manager.get_kernel(name) for name in manager.list_kernel_ids()]
+    states = [getattr(kernel, "execution_state", "") for kernel in kernels]
+    processes = [getattr(kernel.provisioner, "pid", None) for kernel in kernels]
     application: Any = server.web_app
-    if "busy" in kernels or await works():
+    if "busy" in states or await works(processes):
         application.settings[_SETTING] = datetime.now(UTC)
 
 
-async def works() -> bool:
-    """Return whether a Spark session of this user's kernels runs a job."""
-    for file in Path(jupyter_runtime_dir()).glob("probav-spark-*.json"):
-        number = file.stem.rpartition("-")[2]
-        found = ui.read(int(number)) if number.isdecimal() else None
-        if found is not None and await _runs_jobs(found):
-            return True
-    return False
+async def works(kernels: Container[int | None]) -> bool:
+    """Return whether a Spark session of one of these kernels' processes runs a job."""
+    return any([await _runs_jobs(found) for found in announced() if found.pid in kernels])
 
 
 async def _runs_jobs(found: ui.Announcement) -> bool:
-    from probav_kernels.server import listener
-
-    host = listener(found.port)
-    if host is None:
-        return False
-
-    async def ask(path: str) -> Any:
-        request = HTTPRequest(
-            f"http://{host}:{found.port}/api/v1/applications{path}",
-            headers={"Authorization": f"Bearer {found.token}"},
-            request_timeout=_ANSWER_SECONDS,
-        )
-        return json.loads((await AsyncHTTPClient().fetch(request)).body)
-
     try:
-        return any([await ask(f"/{app['id']}/jobs?status=running") for app in await ask("")])
-    except Exception:  # it is ending, or gone: then it does no work
+        applications = await ask(found, "applications")
+        jobs = [await ask(found, f"applications/{app['id']}/jobs?status=running") for app in applications]
+    except (OSError, HTTPClientError, ValueError, KeyError, TypeError):  # it is ending: it does no work
         return False
+    return any(jobs)

@@ -20,7 +20,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
-from probav_kernels import activity, ui
+from probav_kernels import ui
 
 _LISTENS = "0A"  # state of a socket in Linux's table of them
 _PASSED = ("Content-Type", "Cache-Control", "Content-Disposition", "Last-Modified", "ETag")
@@ -117,6 +117,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     os.environ[ui.PREFIX] = server.base_url  # for the kernels, which link to it
+    from probav_kernels import activity  # which asks by what is defined here
+
     _encrypt(server)
     activity.watch(server)
     application: Any = server.web_app

@@ -38,8 +38,8 @@ class SparkSessions(APIHandler):
     async def get(self) -> None:
         """Answer with `sessions`; one that does not answer in time has no `executors`."""
         kernels = self._kernels()
-        announced = [found for found in _announced() if found.pid in kernels][:_MOST]
-        sessions = await asyncio.gather(*(self._describe(found, kernels[found.pid]) for found in announced))
+        own = [found for found in announced() if found.pid in kernels][:_MOST]
+        sessions = await asyncio.gather(*(self._describe(found, kernels[found.pid]) for found in own))
         self.set_header("Cache-Control", "no-cache")
         self.finish({"sessions": sessions})
 
@@ -73,8 +73,8 @@ _asked: dict[ui.Announcement, asyncio.Future[dict[str, Any]]] = {}
 async def _state(found: ui.Announcement) -> dict[str, Any]:
     """Return what Spark's own interface tells; nothing if it gives no answer."""
     try:
-        (application,) = await _ask(found, "applications")
-        executors = await _ask(found, f"applications/{application['id']}/executors")
+        (application,) = await ask(found, "applications")
+        executors = await ask(found, f"applications/{application['id']}/executors")
         return {
             "application": application["name"],
             "executors": [
@@ -94,7 +94,14 @@ async def _state(found: ui.Announcement) -> dict[str, Any]:
         return {}
 
 
-async def _ask(found: ui.Announcement, path: str) -> Any:
+async def ask(found: ui.Announcement, path: str) -> Any:
+    """Return what the REST interface of a session's Spark answers.
+
+    Raises
+    ------
+    OSError, HTTPClientError, ValueError
+        If nobody of this user listens there, or it gives no such answer.
+    """
     host = listener(found.port)
     if host is None:
         raise OSError(f"nobody of this user listens on port {found.port}")
@@ -107,7 +114,8 @@ async def _ask(found: ui.Announcement, path: str) -> Any:
     return json.loads(response.body)
 
 
-def _announced() -> Iterator[ui.Announcement]:
+def announced() -> Iterator[ui.Announcement]:
+    """Yield the sessions that living kernels of this user announced."""
     for path in sorted(Path(jupyter_runtime_dir()).glob("probav-spark-*.json")):
         number = path.stem.rpartition("-")[2]
         found = ui.read(int(number)) if number.isdecimal() else None

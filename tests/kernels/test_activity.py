@@ -60,8 +60,10 @@ def test_a_job_in_the_background_is_activity(start_server, monkeypatch, wait_for
     server = start_server()
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime))
     server.run("spark.range(1).count()")
-    assert not asyncio.run(activity.works())
+    pid = int(server.run("import os; print(os.getpid())").text)
+    assert not asyncio.run(activity.works([pid]))
     server.run(BACKGROUND)
-    wait_for(lambda: asyncio.run(activity.works()), 60)
+    wait_for(lambda: asyncio.run(activity.works([pid])), 60)
+    assert not asyncio.run(activity.works([]))  # of another server's kernels nothing is asked
     server.run("spark.sparkContext.cancelAllJobs(); thread.join()")
-    wait_for(lambda: not asyncio.run(activity.works()), 30)
+    wait_for(lambda: not asyncio.run(activity.works([pid])), 30)
