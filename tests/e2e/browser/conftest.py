@@ -77,7 +77,11 @@ class Lab:
         self.page.wait_for_url(re.compile(r"/user/[^/]+/lab"), timeout=180_000)
 
     def open_notebook(self, hub: object, name: str) -> None:
-        """Open a notebook of the home and wait until its kernel has answered (it looks idle before)."""
+        """Open a notebook of the home with a new kernel and wait until that answers (it looks idle before).
+
+        Kernels of other tests end first: they hold memory, and names that a test defines.
+        """
+        self.end_kernels(hub)
         home = Path(hub.data, "probav", "hub", "homes", hub.user)
         count = len(json.loads((home / name).read_text())["cells"])
         before = self.kernel_answers
@@ -89,6 +93,18 @@ class Lab:
             self.page.wait_for_timeout(100)  # lets events in
         idle = self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
         expect(idle).to_be_visible(timeout=120_000)
+
+    def end_kernels(self, hub: object) -> None:
+        server = f"{hub.url}/user/{hub.user}"
+        (token,) = {
+            cookie["value"]
+            for cookie in self.context.cookies(f"{server}/")
+            if cookie["name"] == "_xsrf" and cookie["path"] == f"/user/{hub.user}/"
+        }
+        web = self.context.request
+        for session in web.get(f"{server}/api/sessions").json():
+            ended = web.delete(f"{server}/api/sessions/{session['id']}", headers={"X-XSRFToken": token})
+            assert ended.ok, ended.text()
 
     @property
     def cells(self) -> Locator:
