@@ -13,6 +13,7 @@ from probav_hub import prepare
 from probav_hub.check import Problem, problems
 from probav_hub.configuration import load
 from probav_hub.errors import EngineError, HubError
+from probav_hub.parts import only_hub
 from probav_hub.processes import Hub, Stopped, stoppable
 from probav_hub.settings import CONFIG_FILE, Settings, data_folder
 
@@ -66,7 +67,11 @@ def up(file: Path | None, port: int | None, notebooks: Path | None) -> None:
         refuse(file, problems(given))
     archive = given.archive or prepare.chosen_archive()
     settings = prepare.settings(
-        state=given.state or data_folder() / "hub",
+        state=state,
+    state = given.state or data_folder() / "hub"
+    with only_hub(state) as ended:  # before it is asked whether the port is free
+        if ended:
+            print(f"Ended what a killed hub had left: {', '.join(ended)}.", flush=True)
         port=given.port,
         archive=archive or prepare.demo_archive(),
         notebooks=notebooks or given.notebooks,
@@ -84,7 +89,8 @@ def up(file: Path | None, port: int | None, notebooks: Path | None) -> None:
                 print("Stopping ...", flush=True)
                 raise
     except Stopped:
-        print("Stopped: nothing is left running.", flush=True)
+        kept = "users' servers go on, and the next start finds them"
+        print(f"Stopped: {kept if given.keep_servers else 'nothing is left running'}.", flush=True)
         raise
 
 

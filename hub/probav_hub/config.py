@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyterhub.spawner import SpawnException
 
-from probav_hub import profiles
+from probav_hub import parts, profiles
 from probav_hub.authentication import authentication
 from probav_hub.configuration import Configuration
 from probav_hub.homes import prepare
@@ -41,6 +41,7 @@ def hub(c: Any, settings: Settings) -> None:
     """Say where hub and proxy listen and where they keep their state."""
     state, given = Path(settings.state), settings.configuration
     c.JupyterHub.bind_url = settings.url
+    parts.mark_services(c, settings.state)
     if given.tls:
         c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = str(given.tls.certificate), str(given.tls.key)
     if given.tls or given.tls_elsewhere:
@@ -48,7 +49,8 @@ def hub(c: Any, settings: Settings) -> None:
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.JupyterHub.hub_port = settings.hub_port
     c.JupyterHub.db_url = f"sqlite:///{state / 'jupyterhub.sqlite'}"
-    c.JupyterHub.upgrade_db = True
+    c.JupyterHub.upgrade_db = True  # after a copy of it
+    c.JupyterHub.cleanup_servers = not given.keep_servers
     c.JupyterHub.cookie_secret_file = str(state / "cookie_secret")
     c.JupyterHub.allow_named_servers = given.servers_per_user > 1
     c.JupyterHub.named_server_limit_per_user = given.servers_per_user - 1

@@ -182,6 +182,7 @@ def _relative_to(found: Configuration, folder: Path) -> Configuration:
     def absolute(model: Any) -> Any:
         changes: dict[str, Any] = {}
         for name in type(model).model_fields:
+    keep_servers: bool = Field(False, description="Users' servers outlive the hub; the next finds them.")
             value = getattr(model, name)
             if isinstance(value, Path):
                 changes[name] = folder / value.expanduser()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -16,6 +18,7 @@ from probav_hub.configuration import Configuration
 from probav_hub.errors import EngineError, HubError
 from probav_hub.settings import Settings, data_folder, writable
 
+LASTING_PORTS = range(20000, 32000)
 PERSONAL = Configuration(culling=None)  # a hub on one's own machine: nobody waits for its cores
 
 
@@ -39,6 +42,35 @@ def free_ports(count: int) -> list[int]:
     for probe in probes:
         probe.close()
     return ports
+
+
+def lasting_port(state: Path, is_needed: bool) -> int:
+    """Return the hub's own port: that of the last run, where servers that still run look for the hub.
+
+    A new one is below those that the system gives to connections, so that it is free at the next start, too.
+
+    Raises
+    ------
+    HubError
+        If servers may need the last one, and it is taken.
+    """
+    try:
+        last = int(json.loads((state / "settings.json").read_text())["hub_port"])
+    except (OSError, ValueError, KeyError):
+        last = 0
+    ports = [last] if last else []
+    for port in [*ports, *random.sample(LASTING_PORTS, 100)]:
+        try:
+            check_port(port)
+        except HubError:
+            if port == last and is_needed:
+                raise HubError(
+                    f"Port {port} of 127.0.0.1 is taken, and servers that still run find the hub there: "
+                    f"free it, or remove {state / 'settings.json'} and start those servers anew."
+                ) from None
+        else:
+            return port
+    raise HubError(f"No port of 127.0.0.1 from {LASTING_PORTS[0]} to {LASTING_PORTS[-1]} is free.")
 
 
 def check_java() -> None:
@@ -87,9 +119,11 @@ def settings(
     if port is not None:
         check_port(port, configuration.address)
     data = writable(data_folder())
-    check_java()
-    list_kernels()
-    hub_port, proxy_port, free_port = free_ports(3)
+    if configuration.spawner != "docker":  # containers bring their own
+        check_java()
+        list_kernels()
+    hub_port = lasting_port(state, is_needed=configuration.keep_servers)
+    proxy_port, free_port = free_ports(2)
     return Settings(
         state=str(writable(state)),
         port=free_port if port is None else port,

@@ -1,10 +1,9 @@
-"""Run JupyterHub as a child of this process and leave nothing of it behind."""
+"""Run JupyterHub as a child of this process and leave nothing of it behind, but servers that are to go on."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ import requests
 
 from probav_hub.errors import HubError
 from probav_hub.settings import CONFIG_FILE, VARIABLE, Settings
+from probav_hub import parts
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 START_SECONDS = 120
@@ -59,14 +59,10 @@ class Hub:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock = open(Path(settings.state, "lock"), "w")  # held until the context ends
+        self._alone = contextlib.ExitStack()
 
     def __enter__(self) -> Hub:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            url = Settings.load(self.settings.file).url
-            raise HubError(f"Your hub runs already, at {url}: use it, or stop it first.") from None
+        self._alone.enter_context(parts.only_hub(Path(self.settings.state)))
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.settings.save()
         parent = os.getpid()
@@ -76,11 +72,13 @@ class Hub:
             if os.getppid() != parent:
                 os._exit(1)
 
-        with open(self.settings.log, "wb") as log:
+        with contextlib.suppress(FileNotFoundError):  # servers that go on write to the one they know
+            self.settings.log.replace(self.settings.log.with_suffix(".log.1"))
+        with open(self.settings.log, "ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterhub", "--config", CONFIG_FILE],
                 cwd=self.settings.state,
-                env={**os.environ, VARIABLE: str(self.settings.file)},
+                env={**os.environ, VARIABLE: str(self.settings.file), **parts.mark(self.settings.state)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -96,13 +94,10 @@ class Hub:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_SECONDS)
-        for end in (psutil.Process.terminate, psutil.Process.kill):
-            left = psutil.Process().children(recursive=True)
-            for process in left:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    end(process)
-            psutil.wait_procs(left, timeout=5)
-        self._lock.close()
+        parts.end(parts.left(self.settings.state))
+        if not self.settings.configuration.keep_servers:
+            parts.end(psutil.Process().children(recursive=True))
+        self._alone.close()
 
     def wait_until_ready(self) -> None:
         """Return when the hub answers through its proxy.

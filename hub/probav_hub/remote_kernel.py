@@ -37,12 +37,16 @@ class RemoteKernel:
                 f"The server could not start a kernel {self._name!r}: {made.status_code} {made.text}"
             )
         self._address = f"{self._server}/api/kernels/{made.json()['id']}"
+        self.connect()
+        return self
+
+    def connect(self) -> None:
+        """Connect to the running kernel: again, when the proxy or the hub was started anew."""
         self._socket = websocket.create_connection(
             f"ws{self._address.removeprefix('http')}/channels?session_id={self._session.session}",
             header={"Authorization": str(self._http.headers["Authorization"])},
             timeout=SILENCE,
         )
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
