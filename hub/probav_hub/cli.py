@@ -63,15 +63,15 @@ def up(file: Path | None, port: int | None, notebooks: Path | None) -> None:
     given = load(file) if file else prepare.PERSONAL
     if port is not None:
         given = given.model_copy(update={"port": port})
+    state = given.state or data_folder() / "hub"
+    with only_hub(state) as ended:  # before it is asked whether the port is free
+        if ended:
+            print(f"Ended what a killed hub had left: {', '.join(ended)}.", flush=True)
     if file:
         refuse(file, problems(given))
     archive = given.archive or prepare.chosen_archive()
     settings = prepare.settings(
         state=state,
-    state = given.state or data_folder() / "hub"
-    with only_hub(state) as ended:  # before it is asked whether the port is free
-        if ended:
-            print(f"Ended what a killed hub had left: {', '.join(ended)}.", flush=True)
         port=given.port,
         archive=archive or prepare.demo_archive(),
         notebooks=notebooks or given.notebooks,

@@ -35,13 +35,13 @@ def configure(c: Any, settings: Settings) -> None:
         configured.configure(c, settings)
     for name, options in given.jupyterhub.items():  # the operator's own words come last
         c[name].update(options)
+    parts.mark_services(c, settings.state)
 
 
 def hub(c: Any, settings: Settings) -> None:
     """Say where hub and proxy listen and where they keep their state."""
     state, given = Path(settings.state), settings.configuration
     c.JupyterHub.bind_url = settings.url
-    parts.mark_services(c, settings.state)
     if given.tls:
         c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = str(given.tls.certificate), str(given.tls.key)
     if given.tls or given.tls_elsewhere:

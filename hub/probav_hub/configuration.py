@@ -126,6 +126,7 @@ class Configuration(Model):
     profiles: tuple[Profile, ...] = Field(DEFAULT_PROFILES, min_length=1)
     spark: dict[str, Any] = Field({}, description="Settings of spark.toml, for all servers.")
     culling: Culling | None = Culling()
+    keep_servers: bool = Field(False, description="Users' servers outlive the hub; the next finds them.")
     servers_per_user: int = Field(1, ge=1, le=20, description="Above 1: named servers.")
     jupyterhub: dict[str, dict[str, Any]] = Field(
         {}, description="Any of JupyterHub's own settings, class by class; they have the last word."
@@ -182,7 +183,6 @@ def _relative_to(found: Configuration, folder: Path) -> Configuration:
     def absolute(model: Any) -> Any:
         changes: dict[str, Any] = {}
         for name in type(model).model_fields:
-    keep_servers: bool = Field(False, description="Users' servers outlive the hub; the next finds them.")
             value = getattr(model, name)
             if isinstance(value, Path):
                 changes[name] = folder / value.expanduser()

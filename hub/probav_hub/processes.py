@@ -16,9 +16,9 @@ from types import FrameType, TracebackType
 import psutil
 import requests
 
+from probav_hub import parts
 from probav_hub.errors import HubError
 from probav_hub.settings import CONFIG_FILE, VARIABLE, Settings
-from probav_hub import parts
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 START_SECONDS = 120
