@@ -1,4 +1,4 @@
-"""`probav-hub up | demo | check | config`."""
+"""`probav-hub up | demo | check | config`, and what a hub that is a service needs beside them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from probav_hub.configuration import load
 from probav_hub.errors import EngineError, HubError
 from probav_hub.parts import only_hub
 from probav_hub.processes import Hub, Stopped, stoppable
+from probav_hub.service.cli import add
+from probav_hub.service.notify import notify
 from probav_hub.settings import CONFIG_FILE, Settings, data_folder
 
 USER = "probav"
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("config", help="say what the hub is configured with, and where")
     check_parser = commands.add_parser("check", help="say what is wrong with a configuration, and the remedy")
     check_parser.add_argument("file", type=_file, help="probav-hub.yaml")
+    add(commands)
     chosen = parser.parse_args(arguments)
     try:
         with stoppable():
@@ -46,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 demo(chosen.notebook, chosen.notebooks, chosen.source)
             elif chosen.command == "check":
                 check(chosen.file)
-            else:
+            elif chosen.command == "config":
                 config()
+            else:
+                chosen.run(chosen)
     except EngineError:
         return 1
     except HubError as error:
@@ -82,6 +87,7 @@ def up(file: Path | None, port: int | None, notebooks: Path | None) -> None:
             if not archive:  # while the hub starts
                 prepare.run_engine("create-demo", settings.archive)
             hub.wait_until_ready()
+            notify("READY=1")
             print(f"\nJupyterHub is ready; Ctrl-C stops it.\n\n{_way_in(settings)}", flush=True)
             try:
                 hub.wait()

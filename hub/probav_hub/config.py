@@ -45,7 +45,7 @@ def hub(c: Any, settings: Settings) -> None:
     if given.tls:
         c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = str(given.tls.certificate), str(given.tls.key)
     if given.tls or given.tls_elsewhere:
-        c.JupyterHub.cookie_options = {"secure": True, "samesite": "lax"}
+        c.JupyterHub.tornado_settings = {"cookie_options": {"secure": True, "samesite": "lax"}}
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.JupyterHub.hub_port = settings.hub_port
     c.JupyterHub.db_url = f"sqlite:///{state / 'jupyterhub.sqlite'}"
@@ -55,6 +55,9 @@ def hub(c: Any, settings: Settings) -> None:
     c.JupyterHub.allow_named_servers = given.servers_per_user > 1
     c.JupyterHub.named_server_limit_per_user = given.servers_per_user - 1
     c.ConfigurableHTTPProxy.command = settings.proxy
+    if given.tls and given.tls.redirect_from:
+        c.ConfigurableHTTPProxy.command = [*settings.proxy, f"--redirect-port={given.tls.redirect_from}"]
+    c.ConfigurableHTTPProxy.check_running_interval = 1  # one that has ended is started anew
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{settings.proxy_port}"
     c.ConfigurableHTTPProxy.pid_file = str(state / "proxy.pid")
 

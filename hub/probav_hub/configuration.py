@@ -27,6 +27,9 @@ class Tls(Model):
 
     certificate: Path
     key: Path
+    redirect_from: int | None = Field(
+        None, ge=1, le=65535, description="Port, such as 80, where plain HTTP is sent on to HTTPS."
+    )
 
 
 class Oidc(Model):

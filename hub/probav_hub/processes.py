@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
 import psutil
 import requests
+from urllib3.exceptions import InsecureRequestWarning
 
 from probav_hub import parts
 from probav_hub.errors import HubError
@@ -108,11 +110,13 @@ class Hub:
             If it ends instead, or takes too long.
         """
         deadline = time.monotonic() + START_SECONDS
-        with local_requests() as http:
+        with local_requests() as http, warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            http.verify = False  # the certificate is for the hub's name, and nothing is told to who answers
             while time.monotonic() < deadline:
                 self._check()
                 with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-                    if http.get(f"{self.settings.url}/hub/api/", timeout=5).ok:
+                    if http.get(f"{self.settings.near_url}/hub/api/", timeout=5).ok:
                         return
                 time.sleep(0.2)
         raise HubError(f"JupyterHub did not answer within {START_SECONDS} s; see {self.settings.log}.")

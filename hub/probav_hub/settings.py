@@ -92,6 +92,11 @@ class Settings:
         return f"{'https' if given.tls else 'http'}://{host}:{self.port}{given.base_url.rstrip('/')}"
 
     @property
+    def near_url(self) -> str:
+        """Return the address for a program on this machine: what listens everywhere is near on loopback."""
+        return self.url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+    @property
     def homes(self) -> Path:
         """Return the folder of the users' homes."""
         return Path(self.state, "homes")

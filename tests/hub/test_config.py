@@ -69,7 +69,7 @@ def test_tls_and_the_path_are_in_the_address(make):
     c = make(configured={"address": "192.0.2.1", "base_url": "/veg/", "tls": tls})
     assert c.JupyterHub.bind_url == "https://192.0.2.1:8000/veg"
     assert c.JupyterHub.ssl_key == "/k.pem"
-    assert c.JupyterHub.cookie_options["secure"]
+    assert c.JupyterHub.tornado_settings["cookie_options"]["secure"]
     assert c.JupyterHub.hub_ip == "127.0.0.1"
 
 

@@ -1,0 +1,1 @@
+"""Copies of what a hub keeps, made while it runs, and brought back."""
