@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
+from probav import metering
 from probav.archive import Product
 from probav.errors import ArchiveError, LostChunkError, SourceError
 from probav.masks import Layer
@@ -62,14 +63,14 @@ class ChunkReader:
             return list(keys), 0
         places = self._find(keys)
         if places is not None:
-            return list(places), sum(place.length for place in places if place is not None)
+            return list(places), metering.read(sum(place.length for place in places if place is not None))
         prototype = default_buffer_prototype()
 
         async def all_of_them() -> list[Any]:
             return await asyncio.gather(*(self._store.get(self._name(key), prototype) for key in keys))
 
         found = sync(all_of_them())
-        return found, sum(len(item) for item in found if item is not None)
+        return found, metering.read(sum(len(item) for item in found if item is not None))
 
     def _find(self, keys: list[Key]) -> list[Place | None] | None:
         if not self._plain:

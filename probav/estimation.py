@@ -64,20 +64,32 @@ def cost(query: Query, coverage: Coverage, area: str) -> Estimate:
     prepared = prepare(query)
     batches = make_batches(query, coverage, 1, area)
     tasks = sorted((task for batch in batches for task in batch), key=_pixels)
-    pairs = [(int(chunk), task) for task in tasks for chunk in _chunks(prepared, task)]
+    pairs = [(chunk, task) for task in tasks for chunk in _chunks(prepared, task)]
     readers = list(prepared.readers.values())
-    keys = [(chunk, *task.block) for chunk, task in _spread(pairs, _SIZED)]
-    sized = sum(reader.sizes(keys) for reader in readers) / len(keys)
     work = _seconds_a_chunk(query, prepared, _spread(pairs, _TRIED), coverage.zones) * len(pairs)
     at_once = min(threads(), len(pairs))
     passes = 2 if "area" in query.reducers else 1
     return Estimate(
         len(pairs) * len(readers),
-        int(sized * len(pairs)),
+        _stored(prepared, pairs),
         coverage.pixels * len(query.dates),
         _START + passes * work / at_once + _numbers(query, coverage) * _A_NUMBER,
         "local",
     )
+
+
+def to_read(query: Query, batches: list[list[Task]]) -> int:
+    """Return how many stored bytes the tasks of a query read, from the sizes of some of the chunks."""
+    prepared = prepare(query)
+    return _stored(
+        prepared, [(chunk, task) for batch in batches for task in batch for chunk in _chunks(prepared, task)]
+    )
+
+
+def _stored(prepared: Prepared, pairs: list[tuple[int, Task]]) -> int:
+    keys = [(chunk, *task.block) for chunk, task in _spread(pairs, _SIZED)]
+    sized = sum(reader.sizes(keys) for reader in prepared.readers.values())
+    return int(sized / len(keys) * len(pairs))
 
 
 def _numbers(query: Query, coverage: Coverage) -> int:
@@ -89,7 +101,7 @@ def _pixels(task: Task) -> int:
 
 
 def _chunks(prepared: Prepared, task: Task) -> list[int]:
-    return list(np.unique(prepared.stored[task.dates] // prepared.shape[0]))
+    return [int(chunk) for chunk in np.unique(prepared.stored[task.dates] // prepared.shape[0])]
 
 
 def _spread(pairs: list[tuple[int, Task]], count: int) -> list[tuple[int, Task]]:

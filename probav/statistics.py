@@ -17,9 +17,10 @@ from probav.caches import CACHE
 from probav.choices import DEFAULT_REDUCERS, ENGINES, WEIGHTS
 from probav.coverage import Coverage, coverage
 from probav.errors import OutsideError, QueryError, did_you_mean
-from probav.estimation import Estimate, cost
+from probav.estimation import Estimate, cost, to_read
 from probav.execution import at_once, choose, run_batches
 from probav.masks import parse_mask
+from probav.metering import metered
 from probav.query import Query, stratum
 from probav.reducers import check_reducers
 from probav.reducing import Reduced
@@ -93,7 +94,8 @@ def statistics(
     TimeError, MaskError, UnknownNameError, QueryError, AoiError
         If an argument can't be understood; nothing is read then.
     BudgetError
-        If the distinct values of a variable with more than 8 bits outgrow the memory budget.
+        If the distinct values of a variable with more than 8 bits outgrow the memory budget, or a meter (a
+        hub's budget of bytes) doesn't let the query begin or go on.
     """
     where = areas.aoi(aoi)
     query, labels = _query(product, time, mask, by, variable, weights, check_reducers(reducers), by_time)
@@ -150,7 +152,8 @@ def _computed(query: Query, pixels: Coverage, area: str, name: str, progress: Pr
     """Run a query batch by batch; return its final numbers."""
     name = choose(name, lambda: cost(query, pixels, area).seconds)
     batches = make_batches(query, pixels, at_once(name), area)
-    return run_batches(name, batches, pixels.zones, progress)
+    with metered(name, lambda: to_read(query, batches), progress) as step:
+        return run_batches(name, batches, pixels.zones, step)
 
 
 def _is_one(variable: Any) -> bool:

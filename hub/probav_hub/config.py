@@ -10,6 +10,7 @@ from typing import Any
 from jupyterhub.spawner import SpawnException
 
 from probav_hub import parts, profiles
+from probav_hub.accounting import configured as accounting
 from probav_hub.authentication import authentication
 from probav_hub.configuration import Configuration
 from probav_hub.homes import prepare
@@ -27,12 +28,17 @@ def configure(c: Any, settings: Settings) -> None:
     hub(c, settings)
     authentication(c, given.authentication, Path(settings.state), settings.password)
     servers(c, settings)
-    choices(c, given)
+    choices(c, given, accounting.Budgets(settings))
     services(c, settings)
+    accounting.configure(c, settings)
     if given.spawner == "sandbox":
         from probav_hub.sandbox import configured  # its parts are of Linux alone
 
         configured.configure(c, settings)
+    elif given.spawner == "docker":
+        from probav_hub.containers import configured as containers  # the extra `docker`
+
+        containers.configure(c, settings)
     for name, options in given.jupyterhub.items():  # the operator's own words come last
         c[name].update(options)
     parts.mark_services(c, settings.state)
@@ -97,22 +103,33 @@ def spark_variables(given: dict[str, Any]) -> dict[str, str]:
     return {f"{KEPT_PREFIX}{name.upper()}": text(value) for name, value in given.items()}
 
 
-def choices(c: Any, given: Configuration) -> None:
-    """Offer the profiles that a user may have, and keep servers to the one that is chosen."""
+def choices(c: Any, given: Configuration, budgets: accounting.Budgets) -> None:
+    """Offer the profiles that a user may have, and keep servers to the one that is chosen, within budgets."""
 
     def groups(spawner: Any) -> list[str]:
         return [group.name for group in spawner.user.groups]
 
     def options_form(spawner: Any) -> str:
-        own = profiles.of_user(given.profiles, groups(spawner))
-        return profiles.form(own) if len(own) > 1 else ""  # nothing to choose: no form
+        user, member = spawner.user.name, groups(spawner)
+        own = profiles.of_user(given.profiles, member)
+        if len(own) < 2:  # nothing to choose: no form
+            return ""
+        refused = {each.name: budgets.refusal(each, user, member) for each in own}
+        return profiles.form(
+            own, {name: why for name, why in refused.items() if why}, budgets.lines(user, member)
+        )
 
     def apply(spawner: Any, options: dict[str, Any]) -> None:
         named = options.get("profile")
+        user, member = spawner.user.name, groups(spawner)
         try:
-            chosen = profiles.choose(given.profiles, groups(spawner), str(named) if named else None)
+            chosen = profiles.choose(given.profiles, member, str(named) if named else None)
+            if why := budgets.refusal(chosen, user, member):
+                raise profiles.ProfileError(why)
         except profiles.ProfileError as error:
             raise SpawnException(str(error), reason=str(error)) from None
+        # the choice is said, so that the hub's API tells what is reserved for the server
+        spawner.user_options = spawner.orm_spawner.user_options = {**options, "profile": chosen.name}
         profiles.apply(spawner, chosen)
 
     c.Spawner.options_form = options_form

@@ -90,6 +90,7 @@ class Profile(Model):
     memory: Size = "2G"
     disk: Size | None = Field(None, description="Of the home, at most.")
     processes: int = Field(512, ge=64, description="Processes and threads at most.")
+    image: str | None = Field(None, description="Of its container, where it is not the one for all.")
     spark_executors: int = Field(0, ge=0, description="0: Spark is local to the server.")
     executor_cores: int = Field(1, ge=1)
     executor_memory: Size = "2G"
@@ -100,11 +101,93 @@ class Profile(Model):
 DEFAULT_PROFILES = (Profile(name="default", title="Notebook", cpu=2, memory="4G"),)
 
 
+class Docker(Model):
+    """The engine of containers, docker or podman, that `spawner: docker` runs servers with."""
+
+    image: str = Field("localhost/probav-user:latest", description="Of servers; a profile may name another.")
+    socket: str | None = Field(
+        None, description="The engine's, as unix:///run/docker.sock; else DOCKER_HOST's, docker's or podman's."
+    )
+    network: Name = Field("probav", description="Of users' containers; made where there is none.")
+    name: Name = Field("probav", description="Begins names of containers and volumes; another for each hub.")
+    pull: Literal["never", "missing", "always"] = Field("missing", description="When to ask for the image.")
+    homes: Path | None = Field(None, description="Folder of homes; without it each is a volume.")
+    hub_host: str | None = Field(
+        None, description="The hub's own name on the network, where it runs in a container itself."
+    )
+
+
 class Culling(Model):
     """Servers that nobody uses are stopped; a running cell or Spark job is use."""
 
     minutes: int = Field(60, ge=1, description="Without any activity.")
     every_minutes: int = Field(5, ge=1)
+
+
+class Accounting(Model):
+    """What servers and queries use is measured, and held to the budgets."""
+
+    every_seconds: int = Field(60, ge=1, le=3600, description="Between two looks at the running servers.")
+    warn_minutes: float = Field(15, ge=0, description="Before a budget is spent, its users are warned.")
+    grace_minutes: float = Field(5, ge=0, description="A server stops no sooner after its user was warned.")
+    metrics_token_file: Path | None = Field(
+        None, description="File with the token (32 characters or more) that Prometheus shows to read metrics."
+    )
+
+
+class Budget(Model):
+    """What users may use in the last so many days."""
+
+    name: Name
+    groups: tuple[str, ...] = Field((), description="Whose members it is for.")
+    users: tuple[str, ...] = Field((), description="Whom it is for; everybody if no group or user is named.")
+    shared: bool = Field(False, description="One for all of them together; else each has it alone.")
+    days: float = Field(30, gt=0, le=366, description="Looking back from now.")
+    core_hours: float | None = Field(None, gt=0, description="Cores of running servers, times hours.")
+    memory_hours: float | None = Field(None, gt=0, description="GiB of running servers, times hours.")
+    executor_hours: float | None = Field(None, gt=0, description="Spark executors of servers, times hours.")
+    bytes_read: Size | None = Field(None, description="Stored bytes that queries read from archives.")
+
+    @model_validator(mode="after")
+    def _limits(self) -> Budget:
+        if all(limit is None for limit in (self.core_hours, self.memory_hours, self.executor_hours)):
+            if self.bytes_read is None:
+                raise ValueError(
+                    "it limits nothing: give core_hours, memory_hours, executor_hours or bytes_read"
+                )
+        return self
+
+
+class Mail(Model):
+    """A mail server that sends what users ask for."""
+
+    host: str
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = Field("starttls", description="none: on this machine.")
+    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", examples=["hub@example.org"])
+    user: str | None = Field(None, description="Who logs in to the mail server.")
+    password_file: Path | None = Field(None, description="File with that user's password.")
+    address: str = Field(
+        "{username}", pattern=r"^[^\s]*\{username\}[^\s]*$", examples=["{username}@example.org"],
+        description="A user's address; those that are none without @ get no mail.",
+    )  # fmt: skip
+
+
+class Schedules(Model):
+    """Notebooks run on a schedule, in servers of their own."""
+
+    at_once: int = Field(2, ge=1, le=1000, description="Runs at the same time; others wait.")
+    per_user: int = Field(20, ge=1, le=1000, description="Schedules of a user at most.")
+    least_minutes: int = Field(15, ge=1, le=1440, description="Between two moments of a schedule.")
+    longest_minutes: int = Field(120, ge=1, le=10080, description="That a run may take.")
+    history: int = Field(50, ge=1, le=10000, description="Ended runs of a schedule that are kept.")
+    catch_up_hours: float = Field(
+        24, ge=0, le=744, description="A moment missed not longer ago is caught up with once; 0: never."
+    )
+    pause_after: int = Field(10, ge=0, description="Runs that fail one after the other; 0: go on.")
+    output_megabytes: float = Field(20, gt=0, le=1000, description="Outputs of an executed notebook.")
+    timezone: str = Field("UTC", description="Of new schedules, if their user names none.")
+    mail: Mail | None = None
 
 
 class Configuration(Model):
@@ -121,15 +204,20 @@ class Configuration(Model):
     published: Path | None = Field(None, description="Folder that every user can read and none write.")
     shared: Path | None = Field(None, description="Folder with a folder for each group, its members' own.")
     authentication: Authentication = Authentication()
-    spawner: Literal["simple", "sandbox"] = Field(
+    spawner: Literal["simple", "sandbox", "docker", "kubernetes"] = Field(
         "simple",
         description="simple: processes of the hub's own user, for one's own machine. sandbox: processes of "
-        "users that see their home only, within limits.",
+        "users that see their home only, within limits. docker: a container each. "
+        "kubernetes: pods; the chart in helm/ says so itself.",
     )
+    docker: Docker = Docker()
     profiles: tuple[Profile, ...] = Field(DEFAULT_PROFILES, min_length=1)
     spark: dict[str, Any] = Field({}, description="Settings of spark.toml, for all servers.")
     culling: Culling | None = Culling()
     keep_servers: bool = Field(False, description="Users' servers outlive the hub; the next finds them.")
+    accounting: Accounting | None = Field(Accounting(), description="null: nothing is measured.")
+    budgets: tuple[Budget, ...] = ()
+    schedules: Schedules | None = Field(None, description="`{}`: users may schedule notebooks.")
     servers_per_user: int = Field(1, ge=1, le=20, description="Above 1: named servers.")
     jupyterhub: dict[str, dict[str, Any]] = Field(
         {}, description="Any of JupyterHub's own settings, class by class; they have the last word."
@@ -143,6 +231,16 @@ class Configuration(Model):
         if twice:
             raise ValueError(f"several profiles are called {', '.join(twice)}")
         return profiles
+
+    @model_validator(mode="after")
+    def _budgets(self) -> Configuration:
+        names = [budget.name for budget in self.budgets]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"several budgets are called {', '.join(twice)}")
+        if names and self.accounting is None:
+            raise ValueError("budgets need accounting: leave `accounting: null` out")
+        return self
 
     @property
     def is_open(self) -> bool:

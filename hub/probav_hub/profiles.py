@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -64,20 +64,36 @@ def words(profile: Profile) -> str:
     return ", ".join(parts)
 
 
-def form(profiles: Sequence[Profile]) -> str:
-    """Return the spawn page's form: a choice of the profiles that the user may have."""
+def form(
+    profiles: Sequence[Profile], refused: Mapping[str, str] | None = None, budgets: Sequence[str] = ()
+) -> str:
+    """Return the spawn page's form: a choice of the profiles that the user may have.
+
+    Parameters
+    ----------
+    profiles : sequence of Profile
+    refused : mapping of str, optional
+        Why a profile, by its name, can't start now.
+    budgets : sequence of str
+        What is left of each of the user's budgets.
+    """
+    refused = refused or {}
+    first = next((profile.name for profile in profiles if profile.name not in refused), None)
     rows = []
-    for number, profile in enumerate(profiles):
-        checked = " checked" if number == 0 else ""
-        lines = [words(profile), profile.description]
+    for profile in profiles:
+        state = " disabled" if profile.name in refused else " checked" if profile.name == first else ""
+        lines = [words(profile), profile.description, refused.get(profile.name, "")]
         text = "".join(f"<br><small>{escape(line)}</small>" for line in lines if line)
         rows.append(
             f'<div class="form-check mb-3"><input class="form-check-input" type="radio" name="profile" '
-            f'id="profile-{profile.name}" value="{profile.name}" required{checked}>'
+            f'id="profile-{profile.name}" value="{profile.name}" required{state}>'
             f'<label class="form-check-label" for="profile-{profile.name}">'
             f"<strong>{escape(profile.title)}</strong>{text}</label></div>"
         )
-    return f'<fieldset><legend class="fs-5">Size of the server</legend>{"".join(rows)}</fieldset>'
+    left = "".join(f"<li>{escape(line)}</li>" for line in budgets)
+    shown = f'<h2 class="fs-5">What is left of your budgets</h2><ul>{left}</ul>' if left else ""
+    choice = f'<fieldset><legend class="fs-5">Size of the server</legend>{"".join(rows)}</fieldset>'
+    return f"{choice}{shown}"
 
 
 def apply(spawner: Any, profile: Profile) -> None:

@@ -14,6 +14,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from probav_kernels.configuration import ConfigurationError
     from probav_kernels.environment import configure
     from probav_kernels.interrupt import before_cell
+    from probav_kernels.metering import Warnings, meter
     from probav_kernels.scala import register
     from probav_kernels.session import LazySpark
 
@@ -22,6 +23,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     except ConfigurationError as error:  # `spark` says it again when it is used
         sys.stderr.write(f"{error}\n")
     shell.events.register("pre_run_cell", before_cell)
+    if (own := meter()) is not None:
+        shell.events.register("pre_run_cell", Warnings(own).show)
     register(shell)
     shell.user_ns["spark"] = LazySpark()
     shell.user_ns_hidden["spark"] = shell.user_ns["spark"]  # not a variable of the user's

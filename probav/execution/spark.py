@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from probav.accumulate import Accumulator
 from probav.archive import Progress
-from probav.errors import EngineError
+from probav.errors import BudgetError, EngineError
 from probav.execution import counting, executor
 from probav.execution.packing import pack_task, unpack_counts
 from probav.query import Task
@@ -134,7 +134,7 @@ def each(
             merger = executor.merger(merged, shared, *_own_code())
             frame = frame.groupBy("key").applyInArrow(merger, _ANSWER)
         table = _collected(spark, frame, tick, _SHARES if merged is None else _MERGED_SHARES)
-    except EngineError:
+    except (EngineError, BudgetError):
         raise
     except Exception as error:
         raise EngineError(f"The Spark job failed: {_cause(error)}") from error

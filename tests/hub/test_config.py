@@ -45,14 +45,15 @@ def test_user_names_are_folder_names(make, name, fine):
 
 
 def test_no_token_no_program(make):
-    assert [service["name"] for service in make().JupyterHub.services] == ["culler"]
-    assert make(token="to-ken").JupyterHub.services[-1]["api_token"] == "to-ken"
+    assert [service["name"] for service in make().JupyterHub.services] == ["culler", "accounting"]
+    assert make(token="to-ken").JupyterHub.services[1]["api_token"] == "to-ken"
 
 
 def test_culling_is_what_the_file_says(make):
-    (culler,) = make(configured={"culling": {"minutes": 7, "every_minutes": 2}}).JupyterHub.services
+    given = {"culling": {"minutes": 7, "every_minutes": 2}, "accounting": None}
+    (culler,) = make(configured=given).JupyterHub.services
     assert culler["command"][2:] == ["jupyterhub_idle_culler", "--timeout=420", "--cull-every=120"]
-    assert make(configured={"culling": None}).JupyterHub.services == []
+    assert make(configured={"culling": None, "accounting": None}).JupyterHub.services == []
 
 
 def test_the_operators_own_words_come_last(make):

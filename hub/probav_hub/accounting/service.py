@@ -1,0 +1,156 @@
+"""The hub's service `accounting`: it looks at the running servers, and shows and enforces what they use.
+
+The hub starts it, as `python -m probav_hub.accounting.service`, and again when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jupyterhub.utils import make_ssl_context
+from sqlalchemy import Engine
+from tornado.httpclient import HTTPClientError
+from tornado.httpserver import HTTPServer
+
+from probav_hub.accounting.database import open_database
+from probav_hub.accounting.enforcing import enforce, stopped
+from probav_hub.accounting.hub_api import Hub, running
+from probav_hub.accounting.recording import Recorder, Running
+from probav_hub.configuration import Accounting, Budget, Configuration, Profile
+
+VARIABLE = "PROBAV_ACCOUNTING"
+MOST_BODY = 4096  # bytes of a request
+LOG = logging.getLogger("probav.accounting")
+
+
+@dataclass
+class State:
+    """What the service's parts share.
+
+    Attributes
+    ----------
+    engine : sqlalchemy.Engine
+    accounting : Accounting
+    budgets : tuple of Budget
+    profiles : dict of Profile
+    servers : list of Running
+        As last seen.
+    groups, admins : dict and set of str
+        Of the users that have a server, as last seen.
+    looked : float
+        When that was, in seconds since 1970.
+    failures : int
+        How often the hub couldn't be asked.
+    """
+
+    engine: Engine
+    accounting: Accounting
+    budgets: tuple[Budget, ...]
+    profiles: dict[str, Profile]
+    servers: list[Running] = field(default_factory=list)
+    looked: float = 0.0
+    failures: int = 0
+
+    @classmethod
+    def of(cls, given: str) -> State:
+        """Make the state that the hub's variable says."""
+        values = json.loads(given)
+        profiles = [Profile.model_validate(each) for each in values["profiles"]]
+        return cls(
+            open_database(Path(values["state"])),
+            Accounting.model_validate(values["accounting"]),
+            tuple(Budget.model_validate(each) for each in values["budgets"]),
+            {profile.name: profile for profile in profiles},
+        )
+
+
+def described(given: Configuration, state: str) -> str:
+    """Return what the service is told of the hub's configuration: no secrets."""
+    values = {
+        "state": state,
+        "accounting": given.accounting and given.accounting.model_dump(mode="json"),
+        "budgets": [budget.model_dump(mode="json") for budget in given.budgets],
+        "profiles": [profile.model_dump(mode="json") for profile in given.profiles],
+    }
+    return json.dumps(values)
+
+
+async def look(state: State, hub: Hub, recorder: Recorder) -> None:
+    """Look at the running servers once: keep what they use, warn, and stop those whose budget is spent."""
+    users = await hub.active_users()
+    now = time.time()
+    state.servers = running(users, state.profiles)
+    recorder.see(state.servers, now, time.monotonic())
+    state.looked = now
+    for stop in enforce(state.engine, state.accounting, state.budgets, state.servers, now):
+        await hub.stop(stop.server.user, stop.server.server)
+        stopped(state.engine, stop, now)
+        LOG.warning("%s/%s: %s", stop.server.user, stop.server.server, stop.text)
+
+
+async def keep_looking(state: State, hub: Hub) -> None:
+    """Look for as long as the service runs; what goes wrong is told, and tried again."""
+    recorder = Recorder(state.engine)
+    while True:
+        began = time.monotonic()
+        try:
+            await look(state, hub, recorder)
+        except (OSError, HTTPClientError, ValueError, KeyError) as error:
+            state.failures += 1
+            LOG.warning("The hub gives no answer (%s): what runs is counted once it does.", error)
+        await asyncio.sleep(max(0.2, state.accounting.every_seconds - (time.monotonic() - began)))
+
+
+def certificates(environment: Mapping[str, str]) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """Return how to ask others and how to be asked, where the hub's parts know each other by certificates."""
+    key = environment.get("JUPYTERHUB_SSL_KEYFILE")
+    if not key:
+        return None, None
+    files = (key, environment["JUPYTERHUB_SSL_CERTFILE"], environment["JUPYTERHUB_SSL_CLIENT_CA"])
+    ask: Any = make_ssl_context(*files)
+    answer: Any = make_ssl_context(*files, purpose=ssl.Purpose.CLIENT_AUTH)
+    return ask, answer
+
+
+async def serve() -> None:
+    """Serve until the process is told to end."""
+    from probav_hub.accounting.pages import application
+
+    environment = os.environ
+    state = State.of(environment[VARIABLE])
+    ask, answer = certificates(environment)
+    hub = Hub(environment["JUPYTERHUB_API_URL"], environment["JUPYTERHUB_API_TOKEN"], ask)
+    where = urlsplit(environment["JUPYTERHUB_SERVICE_URL"])
+    server = HTTPServer(
+        application(
+            state, environment["JUPYTERHUB_SERVICE_PREFIX"], environment.get("JUPYTERHUB_BASE_URL", "/")
+        ),
+        ssl_options=answer,
+        max_body_size=MOST_BODY,
+        max_header_size=16384,
+        idle_connection_timeout=60,
+    )
+    server.listen(where.port or 0, where.hostname or "127.0.0.1")
+    await keep_looking(state, hub)
+
+
+def main() -> None:
+    """Run the service."""
+    logging.basicConfig(format="[accounting] %(levelname)s %(message)s", level=logging.WARNING)
+    LOG.setLevel(logging.INFO)
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)  # each figure that is asked for
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
