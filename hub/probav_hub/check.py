@@ -16,6 +16,7 @@ from probav_hub.authentication import discover, secret
 from probav_hub.configuration import Configuration
 from probav_hub.errors import HubError, near
 from probav_hub.profiles import size
+from probav_hub.service import health
 from probav_hub.settings import data_folder, writable
 
 LEAST_LETTERS = 8  # of a shared password; JupyterHub asks for as many
@@ -36,7 +37,7 @@ class Problem:
 def problems(given: Configuration) -> list[Problem]:
     """Return all that is wrong, in the order of the file's settings; nothing is changed or started."""
     looks: tuple[Callable[[Configuration], Iterator[Problem]], ...] = (
-        _network, _folders, _authentication, _profiles, _jupyterhub, _machine,
+        _network, _folders, _authentication, _profiles, _jupyterhub, _machine, _health,
     )  # fmt: skip
     return [problem for look in looks for problem in look(given)]
 
@@ -62,10 +63,16 @@ def _network(given: Configuration) -> Iterator[Problem]:
                 "tls", f"{given.tls.certificate} and {given.tls.key} can't be used: {why}.",
                 "Name a certificate in PEM (with those between it and its root) and its own key.",
             )  # fmt: skip
+    if health.is_running(given.state or data_folder() / "hub"):
+        return  # on this port
     try:
         prepare.check_port(given.port, given.address)
     except HubError as error:
         yield Problem("port", str(error), "Stop what listens there, or name another port.")
+
+
+def _health(given: Configuration) -> Iterator[Problem]:
+    yield from (Problem(*found) for found in health.problems(given))
 
 
 def _folders(given: Configuration) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from probav_hub.configuration import load
 from probav_hub.errors import EngineError, HubError
 from probav_hub.parts import only_hub
 from probav_hub.processes import Hub, Stopped, stoppable
+from probav_hub.service import health
 from probav_hub.service.cli import add
 from probav_hub.service.notify import notify
 from probav_hub.settings import CONFIG_FILE, Settings, data_folder
@@ -119,7 +120,10 @@ def refuse(file: Path, found: list[Problem]) -> None:
 
 def check(file: Path) -> None:
     """Say what is wrong with a configuration, and the remedy of each."""
-    refuse(file, problems(load(file)))
+    given = load(file)
+    for note in health.notes(given):
+        print(f"Note: {note}")
+    refuse(file, problems(given))
     print(f"{file}: nothing is wrong. `probav-hub up --config {file}` starts the hub.")
 
 
