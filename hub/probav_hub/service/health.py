@@ -82,20 +82,15 @@ def is_running(state: Path) -> bool:
 def _certificate(given: Configuration) -> Iterator[Found]:
     if given.tls is None:
         return
-    try:
-        if certificate.days_left(given.tls.certificate) < 0:
-            yield (
-                "tls.certificate", f"{given.tls.certificate} has expired, and browsers refuse it.",
-                "Renew it; a hub that runs takes it up with `probav-hub reload`.",
-            )  # fmt: skip
-    except HubError as error:
-        yield "tls.certificate", str(error), "Name a certificate in PEM."
+    with suppress(HubError):  # what can't be read is told already
+        certificate.names(given.tls.certificate)
+        yield from _validity(given.tls.certificate)
     port = given.tls.redirect_from
     if port is None:
         return
     if not given.is_open:
         yield (
-            "tls.redirect_from", f"the proxy would listen on port {port} of all addresses, not {given.address}.",
+            "tls.redirect_from", f"the proxy would listen on port {port} of all addresses, the hub does not.",
             "Leave it out where the hub does not listen on all addresses.",
         )  # fmt: skip
     elif not is_running(given.state or data_folder() / "hub"):
@@ -103,6 +98,17 @@ def _certificate(given: Configuration) -> Iterator[Found]:
             prepare.check_port(port, given.address)
         except HubError as error:
             yield "tls.redirect_from", str(error), "Stop what listens there, or leave it out."
+
+
+def _validity(file: Path) -> Iterator[Found]:
+    try:
+        if certificate.days_left(file) < 0:
+            yield (
+                "tls.certificate", f"{file} has expired, and browsers refuse it.",
+                "Renew it; a hub that runs takes it up with `probav-hub reload`.",
+            )  # fmt: skip
+    except HubError as error:  # of a time to come
+        yield "tls.certificate", str(error), "A certificate of now is needed."
 
 
 def _damage(file: Path) -> str:
