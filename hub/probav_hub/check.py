@@ -52,7 +52,7 @@ def _network(given: Configuration) -> Iterator[Problem]:
     if given.is_open and given.spawner == "simple":
         yield Problem(
             "spawner", "with `simple` all servers run as the hub's own user, who can read every home.",
-            "Take `sandbox` where others than yourself log in.",
+            "Take `sandbox` or `docker` where others than yourself log in.",
         )  # fmt: skip
     if given.tls:
         try:
@@ -93,7 +93,7 @@ def _folders(given: Configuration) -> Iterator[Problem]:
         for name in ("published", "shared"):
             if getattr(given, name) is not None:
                 yield Problem(
-                    name, "is for `spawner: sandbox`.", "With `simple` users see all you see anyway."
+                    name, "is for sandboxes and containers.", "With `simple` users see all you see anyway."
                 )
 
 
@@ -136,6 +136,11 @@ def _profiles(given: Configuration) -> Iterator[Problem]:
                 f"profiles.{profile.name}.memory", f"{profile.memory}; this machine has {memory >> 20}M.",
                 "Take less: the hub and other servers need some, too.",
             )  # fmt: skip
+        if profile.image and given.spawner != "docker":
+            yield Problem(
+                f"profiles.{profile.name}.image", f"has no effect with `spawner: {given.spawner}`.",
+                "Leave it out.",
+            )  # fmt: skip
     if not any(not profile.groups for profile in given.profiles):
         known = ", ".join(sorted({group for profile in given.profiles for group in profile.groups}))
         login = given.authentication
@@ -172,6 +177,8 @@ def _classes() -> dict[str, list[str]]:
 
     with suppress(ImportError):  # of Linux alone
         import probav_hub.sandbox.spawner  # noqa: F401 - so that its settings are known, too
+    with suppress(ImportError):  # of the extra `docker`
+        import probav_hub.containers.spawner  # noqa: F401
 
     found: dict[str, list[str]] = {}
 
@@ -188,7 +195,14 @@ def _classes() -> dict[str, list[str]]:
 
 
 def _machine(given: Configuration) -> Iterator[Problem]:
-    for attempt in (prepare.check_java, lambda: proxy.command(data_folder())):
+    attempts: list[Callable[[], object]] = [lambda: proxy.command(data_folder())]
+    if given.spawner == "docker":
+        from probav_hub.containers.check import problems as of_containers
+
+        yield from (Problem(*found) for found in of_containers(given))
+    else:
+        attempts.insert(0, prepare.check_java)
+    for attempt in attempts:
         try:
             attempt()
         except HubError as error:

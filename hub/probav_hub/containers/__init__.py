@@ -1,0 +1,1 @@
+"""Users' servers in containers of docker or podman: `spawner: docker`."""
