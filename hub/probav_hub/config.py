@@ -14,6 +14,7 @@ from probav_hub.accounting import configured as accounting
 from probav_hub.authentication import authentication
 from probav_hub.configuration import Configuration
 from probav_hub.homes import prepare
+from probav_hub.schedules import configured as schedules
 from probav_hub.settings import Settings
 
 SINGLEUSER = Path(__file__).with_name("singleuser")  # a Jupyter configuration folder
@@ -39,6 +40,7 @@ def configure(c: Any, settings: Settings) -> None:
         from probav_hub.containers import configured as containers  # the extra `docker`
 
         containers.configure(c, settings)
+    schedules.configure(c, settings)
     for name, options in given.jupyterhub.items():  # the operator's own words come last
         c[name].update(options)
     parts.mark_services(c, settings.state)
@@ -50,8 +52,11 @@ def hub(c: Any, settings: Settings) -> None:
     c.JupyterHub.bind_url = settings.url
     if given.tls:
         c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = str(given.tls.certificate), str(given.tls.key)
-    if given.tls or given.tls_elsewhere:
-        c.JupyterHub.tornado_settings = {"cookie_options": {"secure": True, "samesite": "lax"}}
+    is_secure = {"secure": True} if given.tls or given.tls_elsewhere else {}
+    c.JupyterHub.tornado_settings = {  # cookies of servers and services are set with the same options
+        "cookie_options": {"samesite": "lax", **is_secure},
+        "headers": {"X-Content-Type-Options": "nosniff"},
+    }
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.JupyterHub.hub_port = settings.hub_port
     c.JupyterHub.db_url = f"sqlite:///{state / 'jupyterhub.sqlite'}"
