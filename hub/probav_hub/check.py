@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from probav_hub import prepare, proxy
+from probav_hub.accounting import checks as accounting
 from probav_hub.authentication import discover, secret
 from probav_hub.configuration import Configuration
 from probav_hub.errors import HubError, near
@@ -37,7 +38,7 @@ class Problem:
 def problems(given: Configuration) -> list[Problem]:
     """Return all that is wrong, in the order of the file's settings; nothing is changed or started."""
     looks: tuple[Callable[[Configuration], Iterator[Problem]], ...] = (
-        _network, _folders, _authentication, _profiles, _jupyterhub, _machine, _health,
+        _network, _folders, _authentication, _profiles, _budgets, _jupyterhub, _machine, _health,
     )  # fmt: skip
     return [problem for look in looks for problem in look(given)]
 
@@ -151,6 +152,10 @@ def _profiles(given: Configuration) -> Iterator[Problem]:
             )  # fmt: skip
 
 
+def _budgets(given: Configuration) -> Iterator[Problem]:
+    return (Problem(*found) for found in accounting.problems(given))
+
+
 def _jupyterhub(given: Configuration) -> Iterator[Problem]:
     known = _classes()
     for name, options in given.jupyterhub.items():
@@ -173,10 +178,11 @@ def _classes() -> dict[str, list[str]]:
     """Return JupyterHub's configurable classes and the names of their settings."""
     from jupyterhub import auth, proxy, spawner
     from jupyterhub.app import JupyterHub
+    from jupyterhub.authenticators import shared  # noqa: F401 - so that its settings are known
     from traitlets.config import Configurable
 
     with suppress(ImportError):  # of Linux alone
-        import probav_hub.sandbox.spawner  # noqa: F401 - so that its settings are known, too
+        import probav_hub.sandbox.spawner
     with suppress(ImportError):  # of the extra `docker`
         import probav_hub.containers.spawner  # noqa: F401
 

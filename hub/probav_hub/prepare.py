@@ -19,7 +19,8 @@ from probav_hub.errors import EngineError, HubError
 from probav_hub.settings import Settings, data_folder, writable
 
 LASTING_PORTS = range(20000, 32000)
-PERSONAL = Configuration(culling=None, accounting=None)  # a hub on one's own machine: nobody waits for its cores
+# a hub on one's own machine: nobody waits for its cores
+PERSONAL = Configuration(culling=None, accounting=None)
 
 
 def check_port(port: int, address: str = "127.0.0.1") -> None:

@@ -91,3 +91,7 @@ def test_misspelt_settings_of_jupyterhub(settings_of):
     )
     assert set(found) == {"jupyterhub.JupyterHub.bind_urll", "jupyterhub.Spawnr"}
     assert "Did you mean 'bind_url'?" in found["jupyterhub.JupyterHub.bind_urll"]
+
+
+def test_the_shared_password_of_admins_can_be_set(settings_of):
+    assert settings_of(jupyterhub={"SharedPasswordAuthenticator": {"admin_password": "x" * 32}}) == {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
+import random
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from probav_hub.accounting.service import VARIABLE, described
 from probav_hub.accounting.standing import Standing, lines, refusal, standings
 from probav_hub.authentication import secret
 from probav_hub.configuration import Profile
+from probav_hub.errors import HubError
+from probav_hub.prepare import LASTING_PORTS, check_port
 from probav_hub.settings import Settings
 
 NAME = "accounting"
@@ -73,15 +76,15 @@ def _user_role(roles: list[dict[str, Any]]) -> dict[str, Any]:
 def _port(file: Path) -> int:
     """Return the service's port: the one it had, so that kernels of servers that go on find it again."""
     try:
-        kept = int(file.read_text())
-        with socket.create_server(("127.0.0.1", kept)):
-            return kept
-    except (OSError, ValueError, OverflowError):
-        pass
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    file.write_text(f"{port}\n")
-    return port
+        kept = [int(file.read_text())]
+    except (OSError, ValueError):
+        kept = []
+    for port in [*kept, *random.sample(LASTING_PORTS, 100)]:
+        with suppress(HubError, OverflowError):
+            check_port(port)
+            file.write_text(f"{port}\n")
+            return port
+    raise HubError(f"No port of 127.0.0.1 from {LASTING_PORTS[0]} to {LASTING_PORTS[-1]} is free.")
 
 
 @cache

@@ -72,6 +72,13 @@ METERS = Table(  # what each process has told so far, so that what it tells twic
     Column("total", Integer, nullable=False),
     Column("told", Float, nullable=False),
 )  # fmt: skip
+CLOCK = Table(  # of the last look: one row
+    "clock", METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("now", Float, nullable=False),
+    Column("steady", Float, nullable=False),
+    Column("boot", String, nullable=False),
+)  # fmt: skip
 WARNINGS = Table(
     "warnings", METADATA,
     Column("user", String, primary_key=True),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection
 
-from probav_hub.accounting.database import METERS, PIECES, READS, grouping
+from probav_hub.accounting.database import CLOCK, METERS, PIECES, READS, grouping
 
 STEP_SECONDS = 5.0  # by which wall and steady clock may differ between two looks
 READ_SECONDS = 600  # reads of so long are added up
@@ -50,15 +52,28 @@ class Running:
     executors: float
 
 
+def boot() -> str:
+    """Return what names this start of the machine, or of this process where that can't be told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return str(uuid.uuid4())
+
+
 class Recorder:
     """Keeps what running servers use.
 
     Where the machine's clock is set meanwhile, or the machine slept, the steady clock says how long they ran.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+    boot : str
+        Names the steady clock, which begins anew when the machine does.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._last: tuple[float, float] | None = None
+    def __init__(self, engine: Engine, boot: str) -> None:
+        self._engine, self._boot = engine, boot
 
     def see(self, servers: Iterable[Running], now: float, steady: float) -> None:
         """Keep that servers run now.
@@ -71,15 +86,18 @@ class Recorder:
         steady : float
             Of a clock that nobody sets.
         """
-        ran = None  # seconds since the last look, where the clocks disagree
-        if self._last is not None:
-            elapsed = steady - self._last[1]
-            if abs(now - self._last[0] - elapsed) > STEP_SECONDS:
-                ran = elapsed
         with self._engine.begin() as connection:
+            last = connection.execute(select(CLOCK)).first()
+            ran = None  # seconds since the last look, where the clocks disagree
+            if last is not None and last.boot == self._boot:
+                elapsed = steady - last.steady
+                if abs(now - last.now - elapsed) > STEP_SECONDS:
+                    ran = elapsed
             for server in servers:
                 _see(connection, server, now, ran)
-        self._last = now, steady
+            values = {"now": now, "steady": steady, "boot": self._boot}
+            row = insert(CLOCK).values(id=1, **values)
+            connection.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def _see(connection: Connection, server: Running, now: float, ran: float | None) -> None:

@@ -25,7 +25,7 @@ from tornado.httpserver import HTTPServer
 from probav_hub.accounting.database import open_database
 from probav_hub.accounting.enforcing import enforce, stopped
 from probav_hub.accounting.hub_api import Hub, running
-from probav_hub.accounting.recording import Recorder, Running
+from probav_hub.accounting.recording import Recorder, Running, boot
 from probav_hub.configuration import Accounting, Budget, Configuration, Profile
 
 VARIABLE = "PROBAV_ACCOUNTING"
@@ -100,7 +100,7 @@ async def look(state: State, hub: Hub, recorder: Recorder) -> None:
 
 async def keep_looking(state: State, hub: Hub) -> None:
     """Look for as long as the service runs; what goes wrong is told, and tried again."""
-    recorder = Recorder(state.engine)
+    recorder = Recorder(state.engine, boot())
     while True:
         began = time.monotonic()
         try:

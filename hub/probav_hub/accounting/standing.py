@@ -51,11 +51,11 @@ def _digits(amount: float) -> int:
 
 
 def _bytes(amount: float) -> str:
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
             return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
-        amount /= 1000
-    raise AssertionError("unreachable")
+        amount /= 1024
+    return f"{amount:,.1f} TiB"
 
 
 def reserved(profile: Profile) -> dict[str, float]:
