@@ -9,6 +9,7 @@ from pathlib import Path
 _GROUPS = Path("/sys/fs/cgroup")
 _PROCESS = Path("/proc/self")
 _MACHINE = Path("/proc/meminfo")
+_EVENTS = Path("/proc/vmstat")
 _FILES = (  # limit, used, and what of it the system takes back by itself
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -30,6 +31,19 @@ def free() -> int | None:
     left = [most - used for most, used in _groups()]
     left += [available] if (available := _machine("MemAvailable")) is not None else []
     return max(0, min(left)) if left else None
+
+
+def ended() -> int | None:
+    """Return how many processes the system has ended for want of memory since it started.
+
+    In a container this counts those of its host, too. None if nobody says.
+    """
+    try:
+        lines = _EVENTS.read_text().splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) for line in lines if line.startswith("oom_kill ")]
+    return found[0] if found else None
 
 
 def _groups() -> Iterator[tuple[int, int]]:

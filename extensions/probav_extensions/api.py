@@ -81,7 +81,7 @@ class MemoryAnswer(_Answer):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer with `total` and `available`, in bytes."""
+        """Answer with `total` and `available`, in bytes, and with `ended`, a count of processes."""
         await self.answer(memory)
 
 
@@ -130,9 +130,14 @@ def _product(name: str) -> dict[str, Any]:
 def memory() -> dict[str, Any]:
     """Return the bytes in all and those that can still be had: of the container, if it has less.
 
-    Both are null where the system doesn't say.
+    `ended` is the number of processes that the system has ended for want of memory since it started. Each is
+    null where the system doesn't say.
     """
-    return {"total": system_memory.limit(), "available": system_memory.free()}
+    return {
+        "total": system_memory.limit(),
+        "available": system_memory.free(),
+        "ended": system_memory.ended(),
+    }
 
 
 @lru_cache(maxsize=1)

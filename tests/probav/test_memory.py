@@ -38,6 +38,13 @@ def test_the_real_machine():
     assert 0 <= free <= limit <= psutil.virtual_memory().total
 
 
+def test_processes_ended_for_want_of_memory_are_counted(machine, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_EVENTS", tmp_path / "vmstat")
+    assert memory.ended() is None
+    (tmp_path / "vmstat").write_text("pgfault 12\noom_kill 3\noom_kill_other 5\n")
+    assert memory.ended() == 3
+
+
 def test_a_limit_of_a_group_or_its_parents_counts(machine, tmp_path):
     (tmp_path / "cgroup").write_text("0::/user/kernel\n")
     machine("user", memory_max="3000000\n", memory_current="1000000\n", memory_stat="inactive_file 400000\n")

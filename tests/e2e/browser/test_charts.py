@@ -105,6 +105,10 @@ def test_a_chart_live_and_saved(hub, lab):
     assert (end - start) / (before[1] - start) == pytest.approx(0.5, abs=0.03)
     below.scroll_into_view_if_needed()
     lab.keep_picture("chart-range")
+    cell.locator(".jp-OutputArea").first.evaluate(
+        "area => { area.id = 'chart-area'; }"
+    )  # the chart is in a shadow
+    lab.check_accessible("#chart-area")
 
     assert lab.errors == []
     assert lab.complaints == []

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-import requests
 from playwright.sync_api import Locator, expect
 
 import probav
@@ -33,39 +26,10 @@ def patience() -> Iterator[None]:
 
 
 @pytest.fixture
-def plain_lab(tmp_path, environment) -> Iterator[tuple[str, Path]]:
+def plain_lab(tmp_path, start_jupyter) -> tuple[str, Path]:
     """JupyterLab alone under a prefix, whose memory is nearly used up and whose archive is not there yet."""
-    archive, token = tmp_path / "archive", secrets.token_hex(16)
-    variables = {
-        **environment(tmp_path / "data"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
-        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "IPYTHONDIR": str(tmp_path / "ipython"),
-        "JUPYTER_TOKEN": token, "PROBAV_ARCHIVE": str(archive),
-    }  # fmt: skip
-    home = tmp_path / "home"
-    home.mkdir()
-    command = [
-        sys.executable, "-m", "jupyterlab", "--ServerApp.base_url=/a/prefix/", "--ServerApp.port=0",
-        "--no-browser", "--allow-root", f"--ServerApp.root_dir={home}",
-        "--ResourceUseDisplay.mem_limit=100000000",
-    ]  # fmt: skip
-    with (tmp_path / "lab.log").open("wb") as log:
-        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-    file = tmp_path / "runtime" / f"jpserver-{process.pid}.json"
-    deadline = time.monotonic() + 120
-    while True:
-        assert process.poll() is None, (tmp_path / "lab.log").read_text()
-        assert time.monotonic() < deadline, "JupyterLab does not start"
-        if file.exists() and file.read_text():
-            url = f"http://127.0.0.1:{json.loads(file.read_text())['port']}/a/prefix/lab?token={token}&reset"
-            try:
-                if requests.get(url, timeout=30).ok:
-                    break
-            except requests.ConnectionError:
-                pass
-        time.sleep(0.1)
-    yield url, archive
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    archive = tmp_path / "archive"
+    return start_jupyter("lab", archive, "--ResourceUseDisplay.mem_limit=100000000"), archive
 
 
 def open_panel(lab) -> Locator:

@@ -5,12 +5,15 @@ import { element, size } from './dom.js';
 
 const NEAR = 0.85;  // of what a profile allows
 const LEFT = 0.1;  // of the machine's
+const KEPT_SECONDS = 60;
 
 export class Memory {
   /** @param {any} app */
   constructor(app) {
     this.isNearEnd = false;
     this.wasTold = false;
+    /** @type {{at: number, ended: number | null, words: string}[]} What was seen within the last minute. */
+    this.seen = [];
     this.words = element('p', {});
     this.fill = element('div', {});
     this.bar = element(
@@ -31,7 +34,7 @@ export class Memory {
 
   /**
    * @param {any} metrics Of jupyter-resource-usage, null without it.
-   * @param {{total: number | null, available: number | null} | null} machine
+   * @param {{total: number | null, available: number | null, ended: number | null} | null} machine
    */
   show(metrics, machine) {
     const used = metrics ? metrics.pss ?? metrics.rss : null;
@@ -55,7 +58,33 @@ export class Memory {
     const rest = allowed === null && free !== null ? `; ${size(free)} free` : '';
     this.words.textContent = `${whose}: ${size(shown)} of ${size(limit)}${rest}`;
     this.bar.setAttribute('aria-valuetext', this.words.textContent);
+    this._remember(machine?.ended ?? null);
     this._warn(isFull ? `${size(shown)} of ${size(limit)} are used` : `${size(free ?? 0)} of ${size(total ?? limit)} are free`);
+  }
+
+  /** @param {number | null} ended */
+  _remember(ended) {
+    const now = Date.now();
+    this.seen = this.seen.filter(one => now - one.at < KEPT_SECONDS * 1000);
+    this.seen.push({ at: now, ended, words: this.words.textContent ?? '' });
+  }
+
+  /**
+   * Say why a kernel that died may have died; nothing where memory has nothing to do with it.
+   *
+   * @param {number | null} ended How many processes the system has ended for want of memory until now.
+   * @returns {string}
+   */
+  explain(ended) {
+    const before = this.seen.map(one => one.ended).filter(count => count !== null);
+    const last = this.seen[this.seen.length - 1];
+    if (ended === null || !last || !before.length || ended <= Math.min(...before)) {
+      return '';
+    }
+    return 'The system ended it for want of memory. ' +
+      `${last.words.replace(/:/, ' had')}, ${Math.round((Date.now() - last.at) / 1000)} s before. ` +
+      'Its variables are gone. Ask for less at once: a smaller area, fewer dates, or %probav stats instead of load; ' +
+      '%probav estimate says before what a query needs.';
   }
 
   /** Show the warning, or hide it; while it is shown it stays as it is, or it would be read out again. @param {string} words */

@@ -126,6 +126,7 @@ export function createPanel(lab, app, server, cells) {
 
   return {
     widget,
+    memory,
     /** @param {string} kind */
     use: kind => products.use(kind),
     /** @param {string} kind */

@@ -3,6 +3,7 @@
 
 import { loadBokeh } from './bokeh.js';
 import { Cells } from './cells.js';
+import { tellDeaths } from './deaths.js';
 import { icon } from './icon.js';
 import { nameSliders } from './labels.js';
 import { createPanel } from './panel.js';
@@ -55,6 +56,7 @@ function activate(lab, app, { restorer, palette, tracker, launcher }) {
   const panel = createPanel(lab, app, server, cells);
   app.shell.add(panel.widget, 'left', { rank: 550, type: 'Archive' });
   restorer?.add(panel.widget, panel.widget.id);
+  tellDeaths(lab, server, tracker, panel.memory);
 
   /** @type {Array<[string, string, string, (() => unknown), (() => boolean)]>} */
   const commands = [
