@@ -1,4 +1,4 @@
-# make run | demo | test | test-clusters | test-livy | lint | bench | bench-archive | bench-spark | clean
+# make run | demo | test | test-clusters | test-livy | test-load | helm-lint | test-kubernetes | lint | bench | bench-archive | bench-spark | clean
 # PORT=, SOURCE=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON= change what they do
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ SOURCE ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run demo test test-clusters test-livy lint bench bench-archive bench-spark clean
+.PHONY: run demo test test-clusters test-livy test-load helm-lint test-kubernetes lint bench bench-archive bench-spark clean
 
 run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
 	@$(PYTHON) bootstrap.py lab
@@ -19,8 +19,8 @@ demo: ## the quickstart without a browser, on the demo archive or on the product
 
 test: ## every test: the quick ones two at a time, then those with Spark, a hub or a browser one by one
 	@$(PYTHON) bootstrap.py test
-	@$(BIN)/pytest -n 2 -m "not spark and not e2e and not cluster" $(PYTEST_ARGS); quick=$$?; \
-	$(BIN)/pytest -m "(spark or e2e) and not cluster" $(PYTEST_ARGS); slow=$$?; \
+	@$(BIN)/pytest -n 2 -m "not spark and not e2e and not cluster and not load" $(PYTEST_ARGS); quick=$$?; \
+	$(BIN)/pytest -m "(spark or e2e) and not cluster and not load" $(PYTEST_ARGS); slow=$$?; \
 	[ $$quick = 5 ] && quick=$$slow; [ $$slow = 5 ] && slow=$$quick; [ "$$quick$$slow" = 00 ]  # 5: none selected
 
 test-clusters: ## queries and faults on real clusters, Livy and what else comes from Maven Central; skips what can't be had
@@ -31,6 +31,18 @@ test-livy: ## sparkmagic and engine="livy" with a real Livy; PROBAV_LIVY_SOURCE=
 	@$(PYTHON) bootstrap.py test
 	@$(PYTHON) bootstrap.py uv sync --quiet --frozen --inexact --group livy
 	@$(BIN)/pytest tests/livy $(PYTEST_ARGS)
+
+test-load: ## 50 users, 500 starts and stops, parts of hubs killed (20 minutes); skips what the machine can't do
+	@$(PYTHON) bootstrap.py test
+	@$(BIN)/pytest -m load $(PYTEST_ARGS)
+
+helm-lint: ## the chart in helm/, with the chart of JupyterHub, too, where Z2JH_CHART= names a checked-out one
+	@$(PYTHON) bootstrap.py test
+	@$(BIN)/python -m helm.tool lint
+
+test-kubernetes: ## the chart, the spawner and Spark's executors with a real API server, built with Go the first time (20 minutes)
+	@$(PYTHON) bootstrap.py test
+	@PROBAV_BUILD_KUBERNETES=1 $(BIN)/pytest tests/helm -m "cluster or not cluster" $(PYTEST_ARGS)
 
 lint: ## style and types
 	@$(PYTHON) bootstrap.py test
