@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from probav_kernels import class_data, ui
+from probav_kernels import class_data, kubernetes, ui
 from probav_kernels.configuration import LOCAL, PREFIX, Settings, load
 from probav_kernels.java import JavaNotFoundError, use
 
@@ -93,6 +93,7 @@ def properties(settings: Settings, outer: Path | None = None) -> dict[str, str]:
         found["spark.authenticate"] = "true"
     else:  # whose secret is the institute's to give
         found |= _read(CONFIGURATION / "cluster.conf")
+    found |= kubernetes.settings(settings.master, os.environ)
     found |= ui.settings(os.environ)
     if outer is None:
         log = f'-Dlog4j2.configurationFile="{CONFIGURATION / "log4j2.properties"}"'

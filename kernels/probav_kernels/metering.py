@@ -165,11 +165,11 @@ def _listener(port: int) -> str | None:
 
 def _words(size: int) -> str:
     amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
             return f"{amount:,.0f} {unit}" if unit == "B" else f"{amount:,.1f} {unit}"
-        amount /= 1000
-    return f"{amount:,.1f} TB"
+        amount /= 1024
+    return f"{amount:,.1f} TiB"
 
 
 class Warnings:
