@@ -83,6 +83,16 @@ class ChunkReader:
     def _name(self, key: Key) -> str:
         return f"{self._array.path}/{self._array.metadata.encode_chunk_key(key)}"
 
+    def keys(self, positions: NDArray[np.intp], rows: slice, columns: slice) -> list[Key]:
+        """Return the chunks that hold stored dates of a window of the grid."""
+        times, height, width = self.shape
+        return [
+            (int(time), row, column)
+            for time in np.unique(positions // times)
+            for row in range(rows.start // height, -(-rows.stop // height))
+            for column in range(columns.start // width, -(-columns.stop // width))
+        ]
+
     def sizes(self, keys: list[Key]) -> int:
         """Return the sum of the stored bytes of chunks, which are not read."""
         places = self._find(keys)

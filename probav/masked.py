@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from probav import metering
 from probav.archive import Archive, Product, opened
 from probav.caches import ByteCache
+from probav.chunks import ChunkReader
 from probav.masks import Layer, Mask, parse_mask
 from probav.products import Variable
 from probav.sampling import sample
@@ -90,6 +92,9 @@ class Reader:
 
     def _stored(self, name: str, dates: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         positions = self.product.positions[dates]
+        if metering.meters():  # the array layer doesn't tell what it reads
+            reader = ChunkReader(self.product, name)
+            metering.read(reader.sizes(reader.keys(positions, rows, columns)))
         found: NDArray[Any] = self.product.array(name).get_orthogonal_selection((positions, rows, columns))
         return found
 

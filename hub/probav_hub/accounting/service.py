@@ -148,7 +148,8 @@ def main() -> None:
     """Run the service."""
     logging.basicConfig(format="[accounting] %(levelname)s %(message)s", level=logging.WARNING)
     LOG.setLevel(logging.INFO)
-    logging.getLogger("tornado.access").setLevel(logging.ERROR)  # each figure that is asked for
+    for name in ("tornado.access", "tornado.application"):  # each figure that is asked for, each page
+        logging.getLogger(name).setLevel(logging.ERROR)
     asyncio.run(serve())
 
 
