@@ -1,13 +1,14 @@
-# make run | demo | test | test-clusters | test-livy | test-load | helm-lint | test-kubernetes | lint | bench | bench-archive | bench-spark | clean
-# PORT=, SOURCE=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON= change what they do
+# make run | demo | images | test | test-images | test-clusters | test-livy | test-load | helm-lint | test-kubernetes | lint | bench | bench-archive | bench-spark | clean
+# PORT=, SOURCE=, IMAGES=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON= change what they do
 
 PYTHON ?= python3
 PORT ?= 8000
 SOURCE ?=
+IMAGES ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run demo test test-clusters test-livy test-load helm-lint test-kubernetes lint bench bench-archive bench-spark clean
+.PHONY: run demo images test test-images test-clusters test-livy test-load helm-lint test-kubernetes lint bench bench-archive bench-spark clean
 
 run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
 	@$(PYTHON) bootstrap.py lab
@@ -17,15 +18,22 @@ demo: ## the quickstart without a browser, on the demo archive or on the product
 	@$(PYTHON) bootstrap.py lab
 	@exec $(BIN)/probav-hub demo --notebooks sample_notebooks $(if $(SOURCE),--source "$(SOURCE)")
 
+images: ## build the images of IMAGES= (hub, user, executor; user-desktop only if named) with buildah or docker
+	@$(PYTHON) images/build.py $(IMAGES)
+
 test: ## every test: the quick ones two at a time, then those with Spark, a hub or a browser one by one
 	@$(PYTHON) bootstrap.py test
-	@$(BIN)/pytest -n 2 -m "not spark and not e2e and not cluster and not load" $(PYTEST_ARGS); quick=$$?; \
-	$(BIN)/pytest -m "(spark or e2e) and not cluster and not load" $(PYTEST_ARGS); slow=$$?; \
+	@$(BIN)/pytest -n 2 -m "not spark and not e2e and not cluster and not load and not images" $(PYTEST_ARGS); quick=$$?; \
+	$(BIN)/pytest -m "(spark or e2e) and not cluster and not load and not images" $(PYTEST_ARGS); slow=$$?; \
 	[ $$quick = 5 ] && quick=$$slow; [ $$slow = 5 ] && slow=$$quick; [ "$$quick$$slow" = 00 ]  # 5: none selected
 
 test-clusters: ## queries and faults on real clusters, Livy and what else comes from Maven Central; skips what can't be had
 	@$(PYTHON) bootstrap.py test
 	@$(BIN)/pytest -m cluster $(PYTEST_ARGS)
+
+test-images: ## inside the images, and hubs that start them on podman or docker; skips what was not built
+	@$(PYTHON) bootstrap.py test
+	@$(BIN)/pytest -m images $(PYTEST_ARGS)
 
 test-livy: ## sparkmagic and engine="livy" with a real Livy; PROBAV_LIVY_SOURCE= or PROBAV_LIVY_HOME= the first time
 	@$(PYTHON) bootstrap.py test

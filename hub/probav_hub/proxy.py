@@ -14,6 +14,7 @@ from probav_hub.errors import HubError
 from probav_hub.settings import writable
 
 LOCKED = Path(__file__).with_name("npm")  # package.json and package-lock.json
+OF_THE_ENVIRONMENT = ("share", "probav")
 OLDEST_NODE = 20
 SCRIPT = Path("node_modules", "configurable-http-proxy", "bin", "configurable-http-proxy")
 
@@ -44,7 +45,7 @@ def _version(node: str) -> int:
 
 
 def command(data: Path) -> list[str]:
-    """Return the command that starts the proxy, installed below the data folder on first use.
+    """Return the command that starts the proxy: the environment's, or installed below the data folder at first.
 
     Raises
     ------
@@ -53,7 +54,9 @@ def command(data: Path) -> list[str]:
     """
     node = find_node()
     digest = hashlib.sha256((LOCKED / "package-lock.json").read_bytes()).hexdigest()[:12]
-    target = data / "proxy" / digest
+    target = Path(sys.prefix, *OF_THE_ENVIRONMENT, "proxy", digest)  # as the hub's image has it
+    if not target.exists():
+        target = data / "proxy" / digest
     if not target.exists():
         _install(target, node)
     return [str(node / "node"), str(target / SCRIPT)]
@@ -78,3 +81,7 @@ def _install(target: Path, node: Path) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise HubError(f"npm could not install the hub's proxy into {target}: {last}")
+
+
+if __name__ == "__main__":  # for images, which are built once and start without a registry
+    command(Path(sys.prefix, *OF_THE_ENVIRONMENT))

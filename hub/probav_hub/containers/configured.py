@@ -33,7 +33,7 @@ def configure(c: Any, settings: Settings) -> None:
     own.client_kwargs = {"base_url": address}
     own.image, own.pull_policy = docker.image, PULL[docker.pull]
     own.prefix, own.network_name = docker.name, docker.network
-    own.hub = settings.state
+    own.owner = settings.state
     own.remove = True
     own.poll_interval = 10  # a port whose server has died is soon no longer the user's
     own.archive = settings.archive

@@ -32,7 +32,7 @@ class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # DockerSpawner ha
     groups. The container has no capability, can get none, and writes into its home and temporary files only.
     """
 
-    hub = Unicode("probav", help="The hub's own name, by which it knows its containers.").tag(config=True)
+    owner = Unicode("probav", help="Whose the containers are: the hub, by its state folder.").tag(config=True)
     archive = Unicode("", help="Path of the archive, which servers only read; a URL needs none.").tag(
         config=True
     )
@@ -77,7 +77,7 @@ class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # DockerSpawner ha
                 folders.binds, self, self.user.name, groups, identity
             )
             self.extra_host_config, self.extra_create_kwargs = self._limits(), {
-                "labels": {LABEL: self.hub, "probav.user": self.user.name, "probav.server": self.name}
+                "labels": {LABEL: self.owner, "probav.user": self.user.name, "probav.server": self.name}
             }  # fmt: skip
             self.phase = "Starting the container"
             with said("The engine of containers"):
@@ -126,7 +126,7 @@ class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # DockerSpawner ha
             found = await self.docker("inspect_container", self.object_name)
         except NotFound:
             return
-        if (found["Config"].get("Labels") or {}).get(LABEL) != self.hub:
+        if (found["Config"].get("Labels") or {}).get(LABEL) != self.owner:
             raise HubError(
                 f"A container {self.object_name} is there that this hub did not start: remove it, or name "
                 "the hub's own otherwise (docker.name)."
