@@ -15,7 +15,7 @@ from probav_hub.configuration import load
 from probav_hub.errors import EngineError, HubError
 from probav_hub.parts import only_hub
 from probav_hub.processes import Hub, Stopped, stoppable
-from probav_hub.service import health
+from probav_hub.service import certificate, health
 from probav_hub.service.cli import add
 from probav_hub.service.notify import notify
 from probav_hub.settings import CONFIG_FILE, Settings, data_folder
@@ -102,7 +102,7 @@ def up(file: Path | None, port: int | None, notebooks: Path | None) -> None:
 
 
 def _way_in(settings: Settings) -> str:
-    lines = [f"  URL       {settings.url}"]
+    lines = [f"  URL       {certificate.address(settings.configuration, settings.url)}"]
     login = settings.configuration.authentication
     if login.method == "shared-password":
         lines.append(f"  User      {login.admins[0] if login.admins else USER}")

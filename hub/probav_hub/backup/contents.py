@@ -19,7 +19,7 @@ from probav_hub.errors import HubError
 # homes and disks come as archives of their own; the settings of a run hold its passwords and are made anew
 LEFT_OUT = (
     "homes", "disks", "sandboxes", "logs", "proxy", "demo", "demo-archive", "replaced-*", "lock", "*.lock",
-    "proxy.pid", "settings.json", "*.log", "*.log.*", "*-wal", "*-shm", "*-journal", "__pycache__",
+    "*.pid", "*.port", "settings.json", "*.log", "*.log.*", "*-wal", "*-shm", "*-journal", "__pycache__",
 )  # fmt: skip
 _SQLITE = b"SQLite format 3\0"
 _TRIES = 5
@@ -29,7 +29,7 @@ def files(state: Path) -> Iterator[Path]:
     """Yield the files of a state folder that belong into a backup."""
     for parent, folders, names in os.walk(state):
         folders[:] = sorted(name for name in folders if not _is_left_out(name))
-        for name in sorted(names):
+        for name in sorted(names, reverse=True):  # of a dbm: the index before the data, which only grow
             file = Path(parent, name)
             if not _is_left_out(name) and stat.S_ISREG(file.lstat().st_mode):
                 yield file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import ssl
 import time
 from contextlib import suppress
@@ -45,6 +46,13 @@ def names(file: Path) -> list[str]:
         found = _read(file).extensions.get_extension_for_class(x509.SubjectAlternativeName)
         return list(found.value.get_values_for_type(x509.DNSName))
     return []
+
+
+def address(given: Configuration, url: str) -> str:
+    """Return a hub's URL as browsers find it: by its certificate's name where it listens everywhere."""
+    known = names(given.tls.certificate) if given.tls else []
+    host = next((name for name in known if not name.startswith("*")), socket.gethostname())
+    return url.replace("//0.0.0.0:", f"//{host}:").replace("//[::]:", f"//{host}:")
 
 
 def take_up(given: Configuration, state: Path) -> None:

@@ -1,4 +1,4 @@
-"""`probav-hub unit | reload | backup | restore`: what an operator does with a hub beside starting it."""
+"""`probav-hub unit | reload | backup | restore | forget-password`: what an operator does with a hub."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from probav_hub.backup import restore, take
 from probav_hub.configuration import Configuration, load
 from probav_hub.errors import HubError
 from probav_hub.service.certificate import take_up
+from probav_hub.service.passwords import forget
 from probav_hub.service.unit import units
 from probav_hub.settings import data_folder
 
@@ -23,6 +24,8 @@ def add(commands: Any) -> None:
     unit.add_argument("--backup", type=Path, metavar="FOLDER", help="with a timer for backups there")
     unit.add_argument("--into", type=Path, metavar="FOLDER", help="write them, as into /etc/systemd/system")
     _command(commands, "reload", _reload, "take up a renewed certificate; servers run on")
+    lost = _command(commands, "forget-password", _forget, "let a user choose another password")
+    lost.add_argument("user")
     backup = _command(commands, "backup", _backup, "copy what a hub keeps, while it runs")
     backup.add_argument("folder", type=Path, help="folder of backups; each is a folder in it")
     backup.add_argument(
@@ -62,6 +65,14 @@ def _reload(given: argparse.Namespace) -> None:
     found = load(given.config)
     take_up(found, _state(found))
     print("The proxy shows browsers the certificate that is in the file now.")
+
+
+def _forget(given: argparse.Namespace) -> None:
+    found = load(given.config)
+    forget(found, _state(found), given.user)
+    print(
+        f"What is given at the next log-in as {given.user} becomes the password: tell {given.user} at once."
+    )
 
 
 def _backup(given: argparse.Namespace) -> None:

@@ -57,8 +57,7 @@ def notes(given: Configuration) -> Iterator[str]:
                 f"The certificate {given.tls.certificate} is valid for {days:.0f} more days: renew it, then "
                 "run `probav-hub reload`."
             )
-    if state.is_dir():
-        yield from _room(state)
+    yield from _room(state)
     if given.spawner == "sandbox":
         from probav_hub.sandbox.machine import warnings
 
@@ -124,6 +123,8 @@ def _damage(file: Path) -> str:
 
 
 def _room(state: Path) -> Iterator[str]:
+    while not state.is_dir():  # not made yet
+        state = state.parent
     free, files = shutil.disk_usage(state).free, os.statvfs(state)
     if LEAST_ROOM <= free < LITTLE_ROOM:
         yield f"{free / 2**30:.1f} GiB are free on the disk of {state}: homes and databases grow there."
@@ -142,4 +143,8 @@ def _archive(archive: str) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"it did not answer within {_ARCHIVE_SECONDS} s."
-    return "" if done.returncode == 0 else (done.stderr.strip() or "no reason was given.").splitlines()[-1]
+    return "" if done.returncode == 0 else _last(done.stderr)
+
+
+def _last(said: str) -> str:
+    return (said.strip() or "no reason was given.").splitlines()[-1].removeprefix("probav: ")
