@@ -14,6 +14,7 @@ from probav_hub.accounting import configured as accounting
 from probav_hub.authentication import authentication
 from probav_hub.configuration import Configuration
 from probav_hub.homes import prepare
+from probav_hub.pages import pages
 from probav_hub.schedules import configured as schedules
 from probav_hub.settings import Settings
 
@@ -28,6 +29,7 @@ def configure(c: Any, settings: Settings) -> None:
     given = settings.configuration
     hub(c, settings)
     authentication(c, given.authentication, Path(settings.state), settings.password)
+    pages(c, given)
     servers(c, settings)
     choices(c, given, accounting.Budgets(settings))
     services(c, settings)
