@@ -20,6 +20,7 @@ ATTEMPTS = 2
 LOOK_SECONDS = 2.0
 START_SECONDS = 600.0  # that a server may take to start, pulling an image
 GRACE_SECONDS = 120.0  # after a run's time, for a server to end it itself
+REMOVE_TRIES = 60  # a second apart
 GONE_LOOKS = 4  # a hub that has just been started may not know its servers yet
 _ERROR_LETTERS = 400
 
@@ -44,21 +45,21 @@ class Follower:
     async def follow(self, run: Run, schedule: Schedule) -> None:
         """Bring a run to its end, or back into the queue for its second attempt.
 
-        It may be one that another process of this service has begun.
+        It may be one that another process of this service has begun. If this one is told to end, the run's
+        server goes on for the next.
         """
         try:
             if run.state == "queued" and not await self._start(run, schedule):
                 return
             told = await self._watch(run, schedule)
-            if told is None:  # its user stopped it
-                return
-            self._end(run, told.state, _short(told.error), told, schedule)
+            if told is not None:  # else its user stopped it
+                self._end(run, told.state, _short(told.error), told, schedule)
         except RefusedError as error:
             self._end(run, "failed", _short(str(error)), None, schedule)
         except LostError as error:
             await self._lost(run, _short(str(error)))
-        finally:
-            await self.remove_server(run)
+            return
+        await self.remove_server(run)
 
     async def _start(self, run: Run, schedule: Schedule) -> bool:
         """Have the hub start a server; False if the run no longer waits for it."""
@@ -141,8 +142,8 @@ class Follower:
 
     async def _lost(self, run: Run, why: str) -> None:
         LOG.warning("Run %d of %s is interrupted (attempt %d): %s", run.id, run.user, run.attempt, why)
+        await self.remove_server(run)
         if run.attempt < ATTEMPTS:
-            await self.remove_server(run)
             self._store.update(
                 run.id, state="queued", attempt=run.attempt + 1, cell=0, error=f"First attempt: {why}"
             )
@@ -163,7 +164,7 @@ class Follower:
 
     async def remove_server(self, run: Run) -> None:
         """Stop a run's server; what can't be stopped now is tried again by the scheduler."""
-        for _ in range(60):
+        for _ in range(REMOVE_TRIES):
             try:
                 if await self._servers.remove(run.user, run.server):
                     self._store.clean(run.id)

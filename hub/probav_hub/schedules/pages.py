@@ -141,14 +141,20 @@ class Form(Handler):
 
     async def draft(self, title: str, enabled: bool, **more: Any) -> Draft | None:
         """Return the schedule that was written; None if the form is shown again instead."""
-        fields = self.fields()
+        fields, errors, draft = self.fields(), {}, None
+        values: dict[str, Any] = {name: value for name, value in fields.items() if value.strip()}
+        values["parameters"] = {}
         try:
-            values = {name: value for name, value in fields.items() if value.strip()}
             values["parameters"] = parameters(fields["parameters"])
+        except DraftError as error:
+            errors = error.errors
+        try:
             draft = self.rules.draft({**values, "enabled": enabled})
         except DraftError as error:
+            errors = {**errors, **error.errors}
+        if draft is None or errors:
             self.set_status(400)
-            await self.form(title, fields, errors=error.errors, **more)
+            await self.form(title, fields, errors=errors, **more)
             return None
         if self.get_body_argument("action", "") == "check":
             explained = moments.explain(draft.cron)

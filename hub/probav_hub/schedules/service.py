@@ -122,6 +122,7 @@ async def run() -> None:
 def main() -> None:
     """Run the service."""
     logging.basicConfig(format="[schedules] %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("tornado").setLevel(logging.WARNING)  # JupyterHub says ids of sessions there
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     asyncio.run(run())
 
