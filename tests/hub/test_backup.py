@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from probav_hub.backup import restore, take
+from probav_hub.backup import contents, restore, take
 from probav_hub.configuration import Configuration, load
 from probav_hub.errors import HubError
 
@@ -246,3 +246,21 @@ Path({str(site.state / "homes" / "eve" / "mine.txt")!r}).write_text("eve's")
     first = first.rename(site.backups / "2020-01-01T00-00-00Z")
     second = site.backup()
     assert (second / "homes" / "eve.tar.gz").samefile(first / "homes" / "eve.tar.gz")
+
+
+def test_every_secret_that_a_configuration_names_is_known(tmp_path):
+    given = Configuration.model_validate(
+        {
+            "tls": {"certificate": "c.pem", "key": "k.pem"},
+            "archive": "a", "published": "p", "accounting": {"metrics_token_file": "metrics"},
+            "authentication": {
+                "method": "oidc", "allowed_users": ["*"],
+                "oidc": {"issuer": "i", "client_id": "c", "client_secret_file": "secret"},
+            },
+        }
+    )  # fmt: skip
+    assert contents.named(given) == {
+        "tls.certificate": Path("c.pem"), "tls.key": Path("k.pem"),
+        "authentication.oidc.client_secret_file": Path("secret"),
+        "accounting.metrics_token_file": Path("metrics"),
+    }  # fmt: skip

@@ -12,8 +12,9 @@ from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from probav_hub.backup import sums
-from probav_hub.configuration import Configuration
 from probav_hub.errors import HubError
 
 # homes and disks come as archives of their own; the settings of a run hold its passwords and are made anew
@@ -94,13 +95,12 @@ def _database(source: Path, target: Path) -> str:
             return sums.copy(opened, target, stat.S_IMODE(source.stat().st_mode))
 
 
-def named(given: Configuration) -> dict[str, Path]:
+def named(given: BaseModel) -> dict[str, Path]:
     """Return the files that a configuration names, by the setting: a certificate, and secrets."""
-    login = given.authentication
-    found = {
-        "tls.certificate": given.tls.certificate if given.tls else None,
-        "tls.key": given.tls.key if given.tls else None,
-        "authentication.password_file": login.password_file,
-        "authentication.oidc.client_secret_file": login.oidc.client_secret_file if login.oidc else None,
-    }
-    return {setting: file for setting, file in found.items() if file is not None}
+    found: dict[str, Path] = {}
+    for name, value in given:
+        if isinstance(value, BaseModel):
+            found |= {f"{name}.{inner}": file for inner, file in named(value).items()}
+        elif isinstance(value, Path) and (name.endswith("_file") or name in ("certificate", "key")):
+            found[name] = value
+    return found

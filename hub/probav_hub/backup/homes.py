@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probav_hub.backup import sums
+from probav_hub.configuration import Configuration
 from probav_hub.errors import HubError
 
 SUFFIX = ".tar.gz"
@@ -76,21 +77,27 @@ class Home:
         return digest.hexdigest()
 
 
-def all_of(state: Path, shared: Path | None) -> list[Home]:
+def parent(given: Configuration, state: Path) -> Path:
+    """Return the folder that homes are in, also where it is not there yet."""
+    return (given.docker.homes if given.spawner == "docker" else None) or state / "homes"
+
+
+def all_of(given: Configuration, state: Path) -> list[Home]:
     """Return the homes of a hub, and the folders of its groups."""
+    folder = parent(given, state)
     images = {image.stem: image for image in sorted((state / "disks").glob("*.ext4"))}
-    names = {folder.name for folder in _folders(state / "homes")} | images.keys()
+    names = {folder.name for folder in _folders(folder)} | images.keys()
     found = [
         Home(
             "homes",
             name,
-            state / "homes" / name,
+            folder / name,
             images.get(name),
             _number(state, name) if name in images else 0,
         )
         for name in sorted(names)
     ]
-    return found + [Home("shared", folder.name, folder) for folder in _folders(shared)]
+    return found + [Home("shared", folder.name, folder) for folder in _folders(given.shared)]
 
 
 def _folders(parent: Path | None) -> list[Path]:

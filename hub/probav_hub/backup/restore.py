@@ -55,7 +55,7 @@ def restore(backup: Path, file: Path, *, force: bool = False) -> Iterator[str]:
         yield from _make_room(state, force)
         yield from _named(backup, given, force)
         yield from _state(backup, state)
-        yield from _homes(backup, state, given.shared, force)
+        yield from _homes(backup, given, state, force)
     yield f"`probav-hub check {file}` says whether all is right; then start the hub."
 
 
@@ -105,8 +105,8 @@ def _state(backup: Path, state: Path) -> Iterator[str]:
     yield f"{state}: {len(files)} files of databases and secrets"
 
 
-def _homes(backup: Path, state: Path, shared: Path | None, force: bool) -> Iterator[str]:
-    for kind, parent in (("homes", state / "homes"), ("shared", shared)):
+def _homes(backup: Path, given: Configuration, state: Path, force: bool) -> Iterator[str]:
+    for kind, parent in (("homes", homes.parent(given, state)), ("shared", given.shared)):
         archives = sorted((backup / kind).glob(f"*{homes.SUFFIX}"))
         if archives and parent is None:
             yield "shared: the configuration names no such folder; the backup's stay packed"

@@ -91,9 +91,11 @@ def _fill(
     for source in contents.files(state):
         name = f"{STATE}/{source.relative_to(state)}"
         done[name] = contents.save(source, partial / name)
+    if with_homes and given.spawner == "docker" and not given.docker.homes:
+        print("Homes are volumes of the engine: docs/operator.md says how to copy them.", file=sys.stderr)  # noqa: T201
     signatures = {}
     old = _signatures(before)
-    for home in homes.all_of(state, given.shared) if with_homes else []:
+    for home in homes.all_of(given, state) if with_homes else []:
         seen = "" if home.image else home.signature()
         if before is not None and (seen or home.signature()) == old[0].get(home.archive):
             homes.again(home, before, partial)
