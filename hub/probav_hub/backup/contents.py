@@ -20,7 +20,7 @@ from probav_hub.errors import HubError
 # homes and disks come as archives of their own; the settings of a run hold its passwords and are made anew
 LEFT_OUT = (
     "homes", "disks", "sandboxes", "logs", "proxy", "demo", "demo-archive", "replaced-*", "lock", "*.lock",
-    "*.pid", "*.port", "settings.json", "*.log", "*.log.*", "*-wal", "*-shm", "*-journal", "__pycache__",
+    "*.pid", "*.port", "*.sqlite.*", "settings.json", "*.log", "*.log.*", "*-wal", "*-shm", "*-journal",
 )  # fmt: skip
 _SQLITE = b"SQLite format 3\0"
 _TRIES = 5
