@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.spawner import SpawnException
-
 from probav_hub import parts, profiles
 from probav_hub.accounting import configured as accounting
 from probav_hub.authentication import authentication
 from probav_hub.configuration import Configuration
 from probav_hub.homes import prepare
 from probav_hub.pages import pages
+from probav_hub.refusal import Refusal
 from probav_hub.schedules import configured as schedules
 from probav_hub.settings import Settings
 
@@ -131,10 +130,10 @@ def choices(c: Any, given: Configuration, budgets: accounting.Budgets) -> None:
         user, member = spawner.user.name, groups(spawner)
         try:
             chosen = profiles.choose(given.profiles, member, str(named) if named else None)
-            if why := budgets.refusal(chosen, user, member):
-                raise profiles.ProfileError(why)
         except profiles.ProfileError as error:
-            raise SpawnException(str(error), reason=str(error)) from None
+            raise Refusal(str(error), reason="profile") from None
+        if why := budgets.refusal(chosen, user, member):
+            raise Refusal(why, reason="budget")
         # the choice is said, so that the hub's API tells what is reserved for the server
         spawner.user_options = spawner.orm_spawner.user_options = {**options, "profile": chosen.name}
         profiles.apply(spawner, chosen)

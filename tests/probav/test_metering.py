@@ -126,9 +126,14 @@ def test_the_progress_of_others_is_an_estimate_until_they_tell(meter):
 
 def test_what_was_likely_read_counts_when_a_job_is_stopped(meter):
     meter.most = 600
-    with pytest.raises(BudgetError), metering.metered("spark", lambda: 1000, lambda *_: None) as progress:
-        progress(2, 4, 0)
-        progress(3, 4, 0)
+
+    def run():
+        with metering.metered("spark", lambda: 1000, lambda *_: None) as progress:
+            progress(2, 4, 0)
+            progress(3, 4, 0)
+
+    with pytest.raises(BudgetError):
+        run()
     assert meter.counted == 750
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from probav_hub.accounting.database import NAME, open_database
 from probav_hub.accounting.standing import HOURS, LEAST_MINUTES, limits, reserved
 from probav_hub.authentication import secret
 from probav_hub.configuration import Budget, Configuration, Profile
 from probav_hub.errors import HubError, near
+from probav_hub.settings import data_folder
 
 LEAST_LETTERS = 32  # of a token; JupyterHub asks for 8
 Found = tuple[str, str, str]
@@ -19,6 +21,12 @@ def problems(given: Configuration) -> Iterator[Found]:
         for profile in given.profiles:
             yield from _too_large(budget, profile)
         yield from _unknown_users(budget, given)
+    file = (given.state or data_folder() / "hub") / NAME
+    if given.accounting and file.is_file():
+        try:
+            open_database(file.parent).dispose()
+        except HubError as error:
+            yield "accounting", str(error), "A backup has it; without it, counting begins anew."
     if given.accounting and given.accounting.metrics_token_file:
         where = "accounting.metrics_token_file"
         try:

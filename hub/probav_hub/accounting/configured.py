@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
+from tornado.log import app_log
 
 from probav_hub.accounting.database import open_database
 from probav_hub.accounting.service import VARIABLE, described
@@ -107,7 +109,11 @@ class Budgets:
         """Return where a user stands; nothing where no budget is configured."""
         if not self._given.budgets:
             return []
-        return standings(_engine(self._state), self._given.budgets, user, groups, time.time())
+        try:
+            return standings(_engine(self._state), self._given.budgets, user, groups, time.time())
+        except (HubError, DatabaseError) as error:  # users can work; the log tells who can mend it
+            app_log.error("Budgets are not known, and servers start without: %s", error)
+            return []
 
     def lines(self, user: str, groups: Sequence[str]) -> list[str]:
         """Return what is left of a user's budgets, a line each."""

@@ -117,8 +117,7 @@ def open_database(state: Path | str) -> Engine:
             raise HubError(
                 f"{file} is of version {found}, and this probav knows {VERSION}: use the newer one."
             )
-        if found < VERSION:
-            _make(engine)
+        _make(engine)
     except OSError as error:
         raise HubError(f"{file} can't be opened: {error.strerror}.") from None
     except DatabaseError as error:

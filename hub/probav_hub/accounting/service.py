@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 from jupyterhub.utils import make_ssl_context
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
 from tornado.httpclient import HTTPClientError
 from tornado.httpserver import HTTPServer
 
-from probav_hub.accounting.database import open_database
+from probav_hub.accounting.database import NAME, open_database
 from probav_hub.accounting.enforcing import enforce, stopped
 from probav_hub.accounting.hub_api import Hub, running
 from probav_hub.accounting.recording import Recorder, Running, boot
@@ -108,6 +109,9 @@ async def keep_looking(state: State, hub: Hub) -> None:
         except (OSError, HTTPClientError, ValueError, KeyError) as error:
             state.failures += 1
             LOG.warning("The hub gives no answer (%s): what runs is counted once it does.", error)
+        except DatabaseError as error:
+            state.failures += 1
+            LOG.error("%s can't be written (%s): what runs is counted once it can.", NAME, error.orig)
         await asyncio.sleep(max(0.2, state.accounting.every_seconds - (time.monotonic() - began)))
 
 

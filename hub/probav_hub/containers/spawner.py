@@ -11,7 +11,6 @@ from typing import Any
 
 from docker.errors import NotFound
 from dockerspawner import DockerSpawner
-from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import wait_for_http_server
 from traitlets import Float, Integer, Unicode
 
@@ -20,6 +19,7 @@ from probav_hub.containers import folders
 from probav_hub.containers.engine import said
 from probav_hub.containers.network import LABEL
 from probav_hub.errors import HubError
+from probav_hub.refusal import Refusal
 
 CALLS = 4  # of the engine at a time: one that stops a server may take 10 s
 OUT_OF_MEMORY = 137  # 128 + SIGKILL
@@ -84,7 +84,7 @@ class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # DockerSpawner ha
                 await self._remove_what_is_left()
                 ip, port = await super().start()
         except HubError as error:
-            raise SpawnException(str(error), reason="container") from None
+            raise Refusal(str(error), reason="container") from None
         self.phase = "Waiting for the server's first answer"
         await self._until_it_answers(ip, port)
         return ip, port
@@ -134,7 +134,7 @@ class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # DockerSpawner ha
         await self.docker("remove_container", found["Id"], force=True)
 
     async def _until_it_answers(self, ip: str, port: int) -> None:
-        """Return when the server answers; raise SpawnException with the reason if it ends instead."""
+        """Return when the server answers; raise Refusal with the reason if it ends instead."""
         scheme = "https" if self.internal_ssl else "http"
         url = f"{scheme}://{ip}:{port}{self.server.base_url if self.server else '/'}api"
         asking = asyncio.create_task(wait_for_http_server(url, timeout=self.http_timeout))
@@ -143,7 +143,7 @@ class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # DockerSpawner ha
                 await asyncio.wait([asking], timeout=0.5)
                 if not asking.done() and await self.poll() is not None:
                     why, self.last_end = self.last_end, ""
-                    raise SpawnException(why or "The container was removed.", reason="container")
+                    raise Refusal(why or "The container was removed.", reason="container")
         finally:
             asking.cancel()
 

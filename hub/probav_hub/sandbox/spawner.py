@@ -12,13 +12,14 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
 
-from jupyterhub.spawner import LocalProcessSpawner, SpawnException
+from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.traitlets import ByteSpecification
 from jupyterhub.utils import random_port
 from traitlets import Float, Integer, List, Unicode, default
 
 from probav_hub.configuration import Profile
 from probav_hub.errors import HubError
+from probav_hub.refusal import Refusal
 from probav_hub.sandbox import command, listeners, machine, quota
 from probav_hub.sandbox.accounts import FIRST, Accounts, is_plain
 from probav_hub.sandbox.logs import last_line
@@ -311,5 +312,5 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
             await asyncio.sleep(0.3)
 
 
-def _refused(why: str) -> SpawnException:
-    return SpawnException(why, reason="sandbox")
+def _refused(why: str) -> Refusal:
+    return Refusal(why, reason="sandbox")

@@ -6,14 +6,12 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.spawner import SpawnException
-
-from probav_hub.configuration import LOOPBACK, Configuration
+from probav_hub.configuration import LOOPBACK
 from probav_hub.prepare import free_ports
+from probav_hub.refusal import Refusal
 from probav_hub.schedules.notice import failed_runs
 from probav_hub.schedules.service import DATABASE, VARIABLE
 from probav_hub.schedules.tables import SERVERS
@@ -91,7 +89,7 @@ def with_work(before: Callable[..., Any]) -> Callable[..., Any]:
             why = (
                 f"Servers named {SERVERS}... are of scheduled runs: start them on the page of your schedules."
             )
-            raise SpawnException(why, reason=why)
+            raise Refusal(why, reason="schedule")
         spawner.environment = {**spawner.environment, WORK: json.dumps(work)}
 
     return apply
@@ -121,17 +119,11 @@ def limit(own: int) -> Callable[[Any], int]:
 
 
 def pages(c: Any, settings: Settings) -> None:
-    """Put our line on the hub's own pages, on top of a log-in's that has pages of its own."""
-    given: Configuration = settings.configuration
-    signs_up = given.authentication.method == "sign-up"
-    base = "nativeauthenticator/templates/page.html" if signs_up else "templates/page.html"
-    paths = [str(TEMPLATES), *(c.JupyterHub.get("template_paths") or [])]
-    if signs_up:
-        paths.append(str(files("nativeauthenticator") / ".."))
-    c.JupyterHub.template_paths = paths
+    """Put a line on the hub's own pages, and on the home page as many servers as users may have."""
+    given = settings.configuration
+    c.JupyterHub.template_paths = [str(TEMPLATES), *c.JupyterHub.template_paths]
     c.JupyterHub.template_vars = {
-        **(c.JupyterHub.get("template_vars") or {}),
-        "probav_page": base,
+        **c.JupyterHub.template_vars,
         "probav_failed_runs": failed_runs(Path(settings.state, DATABASE)),
         "probav_named_servers": given.servers_per_user > 1,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from probav_hub.accounting.checks import problems
@@ -64,3 +66,19 @@ def test_the_token_of_prometheus(found, tmp_path):
     assert "32 characters" in found([], accounting=given)["accounting.metrics_token_file"]
     file.write_text("0123456789abcdef" * 2)
     assert found([], accounting=given) == {}
+
+
+def test_a_damaged_database_is_found_before_the_hub_starts(found, tmp_path):
+    (tmp_path / "accounting.sqlite").write_text("no database")
+    wrong = found([], state=tmp_path)
+    assert "accounting.sqlite can't be used: file is not a database" in wrong["accounting"]
+    (tmp_path / "accounting.sqlite").unlink()
+    assert found([], state=tmp_path) == {}
+    assert not (tmp_path / "accounting.sqlite").exists()
+
+
+def test_a_newer_versions_database_is_not_touched(found, tmp_path):
+    with sqlite3.connect(tmp_path / "accounting.sqlite") as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    assert "is of version 99" in found([], state=tmp_path)["accounting"]
