@@ -54,7 +54,7 @@ class Lab:
         self.context.on("console", self._hear)
         self.page = self.context.new_page()
         self.page.on("websocket", self._connected)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error} {error.stack}"))
         self.page.set_default_timeout(60_000)
 
     def _connected(self, socket: WebSocket) -> None:
@@ -90,8 +90,12 @@ class Lab:
         self.end_kernels(hub)
         home = Path(hub.data, "probav", "hub", "homes", hub.user)
         count = len(json.loads((home / name).read_text())["cells"])
+        self.go_to(f"{hub.url}/user/{hub.user}/lab/tree/{name}?reset", count)
+
+    def go_to(self, notebook: str, count: int) -> None:
+        """Open the URL of a notebook of so many cells and wait until its kernel answers."""
         before = self.kernel_answers
-        self.page.goto(f"{hub.url}/user/{hub.user}/lab/tree/{name}?reset")
+        self.page.goto(notebook)
         expect(self.cells).to_have_count(count, timeout=120_000)
         deadline = time.monotonic() + 120
         while self.kernel_answers == before:

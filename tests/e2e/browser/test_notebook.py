@@ -27,8 +27,7 @@ def test_map_and_chart_in_notebook_7(start_jupyter, lab, demo_archive, tmp_path)
     )
     nbformat.write(made, tmp_path / "home" / "made.ipynb")
     root = url.split("/tree")[0]
-    lab.page.goto(f"{root}/notebooks/made.ipynb?{urlsplit(url).query}")
-    expect(lab.cells.first).to_be_visible(timeout=120_000)
+    lab.go_to(f"{root}/notebooks/made.ipynb?{urlsplit(url).query}", len(made.cells))
     lab.run_all()
     expect(lab.page.locator(".leaflet-container")).to_be_visible(timeout=60_000)
     expect(lab.page.get_by_text("1 feature,").first).to_be_visible(timeout=60_000)
@@ -37,7 +36,8 @@ def test_map_and_chart_in_notebook_7(start_jupyter, lab, demo_archive, tmp_path)
     figure.scroll_into_view_if_needed()
     lab.keep_picture("notebook-7")
     assert lab.errors == []
-    assert lab.complaints == []
+    # Notebook 7.6 itself fails to read the settings of an extension of JupyterLab's that it lacks
+    assert [said for said in lab.complaints if "static/notebook/notebook_core" not in said] == []
     assert lab.outside == []
 
     lab.page.get_by_role("menuitem", name="File", exact=True).click()

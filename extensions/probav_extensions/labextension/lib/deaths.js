@@ -21,7 +21,7 @@ export function tellDeaths(lab, server, tracker, memory) {
     const { ended } = await server.get('probav/api/memory');
     const why = memory.explain(ended);
     if (why) {
-      lab.apputils?.Notification.error(`The kernel of ${notebook} died. ${why}`, { autoClose: false });
+      lab.apputils?.Notification.error(`Out of memory: ${notebook}'s kernel ended. ${why}`, { autoClose: false });
     }
   }
   tracker?.forEach(watch);

@@ -70,7 +70,9 @@ export class Memory {
   }
 
   /**
-   * Say why a kernel that died may have died; nothing where memory has nothing to do with it.
+   * Say how full memory was when a kernel died, and what to do; nothing where memory has nothing to do with it.
+   *
+   * JupyterLab shows 140 characters of a notification.
    *
    * @param {number | null} ended How many processes the system has ended for want of memory until now.
    * @returns {string}
@@ -81,10 +83,7 @@ export class Memory {
     if (ended === null || !last || !before.length || ended <= Math.min(...before)) {
       return '';
     }
-    return 'The system ended it for want of memory. ' +
-      `${last.words.replace(/:/, ' had')}, ${Math.round((Date.now() - last.at) / 1000)} s before. ` +
-      'Its variables are gone. Ask for less at once: a smaller area, fewer dates, or %probav stats instead of load; ' +
-      '%probav estimate says before what a query needs.';
+    return `${last.words}, ${Math.round((Date.now() - last.at) / 1000)} s before. Take a smaller area or fewer dates.`;
   }
 
   /** Show the warning, or hide it; while it is shown it stays as it is, or it would be read out again. @param {string} words */
