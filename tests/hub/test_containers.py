@@ -148,7 +148,7 @@ def test_a_profile_sets_limits_and_image():
     [
         ({"ExitCode": 137, "OOMKilled": True}, "", "killed for their memory. The limit is 512 MiB."),
         ({"ExitCode": 1}, "no such module\n", "ended with exit code 1; its last line was: no such module"),
-        ({"ExitCode": 137}, "", "The server was killed"),
+        ({"ExitCode": 137}, "", "was killed, most likely for its memory. The limit is 512 MiB."),
         ({"ExitCode": 126, "Error": "no such program"}, "", "The engine says: no such program."),
     ],
 )

@@ -22,7 +22,7 @@ from probav_hub.errors import HubError
 from probav_hub.refusal import Refusal
 
 CALLS = 4  # of the engine at a time: one that stops a server may take 10 s
-OUT_OF_MEMORY = 137  # 128 + SIGKILL
+KILLED = 137  # 128 + SIGKILL
 
 
 class ContainerSpawner(DockerSpawner):  # type: ignore[misc]  # DockerSpawner has no types
@@ -231,11 +231,13 @@ def _threads() -> ThreadPoolExecutor:
 def why(state: dict[str, Any], last: str, memory: int | None) -> str:
     """Return in words why a container ended, from the engine's account of it and its last line."""
     code, error = int(state.get("ExitCode", 0)), str(state.get("Error") or "")
+    limit = f" The limit is {memory >> 20} MiB." if memory else ""
     if state.get("OOMKilled"):
-        limit = f" The limit is {memory >> 20} MiB." if memory else ""
         return f"Its processes were killed for their memory.{limit}"
     if error:
         return f"The engine says: {error}."
     line = " ".join(last.split())
-    ended = "was killed" if code == OUT_OF_MEMORY else f"ended with exit code {code}"
-    return f"The server {ended}{f'; its last line was: {line}' if line else ''}"
+    tail = f"; its last line was: {line}" if line else ""
+    if code == KILLED:  # podman does not always say for what
+        return f"The server was killed, most likely for its memory.{limit or tail}"
+    return f"The server ended with exit code {code}{tail}"
