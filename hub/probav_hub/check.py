@@ -17,6 +17,7 @@ from probav_hub.authentication import discover, secret
 from probav_hub.configuration import Configuration
 from probav_hub.errors import HubError, near
 from probav_hub.profiles import size
+from probav_hub.schedules import checks as schedules
 from probav_hub.service import health
 from probav_hub.settings import data_folder, writable
 
@@ -38,7 +39,7 @@ class Problem:
 def problems(given: Configuration) -> list[Problem]:
     """Return all that is wrong, in the order of the file's settings; nothing is changed or started."""
     looks: tuple[Callable[[Configuration], Iterator[Problem]], ...] = (
-        _network, _folders, _authentication, _profiles, _budgets, _jupyterhub, _machine, _health,
+        _network, _folders, _authentication, _profiles, _budgets, _schedules, _jupyterhub, _machine, _health,
     )  # fmt: skip
     return [problem for look in looks for problem in look(given)]
 
@@ -156,6 +157,10 @@ def _budgets(given: Configuration) -> Iterator[Problem]:
     return (Problem(*found) for found in accounting.problems(given))
 
 
+def _schedules(given: Configuration) -> Iterator[Problem]:
+    return (Problem(*found) for found in schedules.problems(given))
+
+
 def _jupyterhub(given: Configuration) -> Iterator[Problem]:
     known = _classes()
     for name, options in given.jupyterhub.items():
@@ -213,6 +218,11 @@ def _machine(given: Configuration) -> Iterator[Problem]:
             attempt()
         except HubError as error:
             yield Problem("this machine", str(error), "Users' Spark needs Java, the proxy Node.js.")
+    if given.spawner == "kubernetes":
+        yield Problem(
+            "spawner", "`kubernetes` is for the hub's pod: the chart in helm/ starts it and says so itself.",
+            "Take sandbox or docker on a machine; docs/kubernetes.md shows the chart.",
+        )  # fmt: skip
     if given.spawner == "sandbox":
         from probav_hub.sandbox.machine import problems as found
 

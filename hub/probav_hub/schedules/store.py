@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, delete, event, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, create_engine, delete, event, func, select, update
+from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from probav_hub.errors import HubError
@@ -25,6 +25,11 @@ class Store:
     Parameters
     ----------
     file : Path
+
+    Raises
+    ------
+    HubError
+        If it can't be used.
     """
 
     def __init__(self, file: Path) -> None:
@@ -32,17 +37,20 @@ class Store:
             os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
         engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _prepare)
-        with engine.connect() as connection:
-            found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if found > VERSION:
-                raise HubError(
-                    f"{file} is of a later version ({found}) of probav-hub, which knows {VERSION}: install "
-                    "that one, or restore a backup."
-                )
-            Base.metadata.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
-            connection.commit()
+        try:
+            _make(engine, file)
+        except DatabaseError as error:
+            engine.dispose()
+            raise HubError(f"{file} can't be used: {error.orig}; restore it from a backup.") from None
+        except HubError:
+            engine.dispose()
+            raise
+        self._engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
 
     def _begin(self) -> AbstractContextManager[Session]:
         return self._sessions.begin()
@@ -221,16 +229,32 @@ def failed_since_visit(file: Path, user: str, seconds: float = 0.25) -> list[tup
         .order_by(Run.id.desc())
         .limit(100)
     )
-    with engine.connect() as connection:
-        found = [(name, error) for name, error in connection.execute(wanted)]
-    engine.dispose()
-    return found
+    try:
+        with engine.connect() as connection:
+            return [(name, error) for name, error in connection.execute(wanted)]
+    finally:
+        engine.dispose()
 
 
 def _wants_mail(schedule: Schedule, state: str) -> bool:
     if schedule.deleted or state == "stopped":
         return False
     return schedule.mail == "always" or (schedule.mail == "failure" and state in FAILED)
+
+
+def _make(engine: Engine, file: Path) -> None:
+    """Make the tables, unless they are there."""
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if found > VERSION:
+            raise HubError(
+                f"{file} is of a later version ({found}) of probav-hub, which knows {VERSION}: install "
+                "that one, or restore a backup."
+            )
+        if found < VERSION:
+            Base.metadata.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+            connection.commit()
 
 
 def _prepare(connection: Any, _: Any) -> None:

@@ -37,6 +37,7 @@ def local(moment: datetime, zone: ZoneInfo) -> str:
     return moment.astimezone(zone).isoformat(timespec="minutes")
 
 
+@settings(deadline=None, max_examples=40)
 @given(crons, zones, times)
 def test_moments_only_go_forward_and_are_whole_minutes(cron, zone, after):
     found = list(islice(moments(cron, zone, after), 60))
@@ -45,6 +46,7 @@ def test_moments_only_go_forward_and_are_whole_minutes(cron, zone, after):
     assert {moment.second for moment in found} == {0}
 
 
+@settings(deadline=None, max_examples=40)
 @given(crons, zones, times, st.integers(1, 30))
 def test_it_does_not_matter_where_one_begins_to_look(cron, zone, after, count):
     """What follows a moment follows any time before it, too: nothing is lost or doubled by a restart."""
@@ -53,7 +55,7 @@ def test_it_does_not_matter_where_one_begins_to_look(cron, zone, after, count):
     assert following(cron, zone, found[count - 1]) == following(cron, zone, middle) == found[count]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(minutes, st.integers(0, 23), zones, times)
 def test_a_fixed_time_is_once_on_every_day_of_a_year(minute, hour, zone, after):
     found = list(islice(moments(f"{minute} {hour} * * *", zone, after), 366))
@@ -63,7 +65,7 @@ def test_a_fixed_time_is_once_on_every_day_of_a_year(minute, hour, zone, after):
     assert len(skipped) <= (2 if zone.key == "Pacific/Apia" else 1)  # 2011-12-30 never was in Samoa
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.sampled_from([1, 5, 15, 30]), zones, times)
 def test_every_so_many_minutes_is_by_the_real_time(step, zone, after):
     found = list(islice(moments(f"*/{step} * * * *", zone, after), 300))
@@ -89,7 +91,7 @@ def test_days_on_which_clocks_change(cron, after, expected):
     assert [local(moment, brussels) for moment in found] == expected
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(crons, zones, times, st.floats(0, 4), st.floats(0, 4))
 def test_what_was_missed_is_caught_up_with_once_and_not_for_ever(cron, zone, since, days, back_days):
     now, back = since + timedelta(days=days), timedelta(days=back_days)
@@ -108,6 +110,7 @@ def test_what_was_missed_is_caught_up_with_once_and_not_for_ever(cron, zone, sin
         assert following_one > now
 
 
+@settings(deadline=None, max_examples=40)
 @given(crons, zones, times, st.lists(st.floats(-3, 5), max_size=12))
 def test_a_clock_that_is_set_back_runs_nothing_twice(cron, zone, now, steps):
     """What the service does at each look, with the clock stepping by hours to and fro."""
