@@ -1,8 +1,19 @@
 """What tests of several packages share."""
 
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +42,63 @@ def spark():
     running = session()
     yield running
     running.stop()
+
+
+@dataclass
+class Jupyter:
+    """A running notebook server without a hub.
+
+    Attributes
+    ----------
+    url : str
+        Its base URL, without the slash at the end.
+    token : str
+    folder : Path
+        Of its files.
+    """
+
+    url: str
+    token: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def run_jupyter() -> Callable[..., AbstractContextManager[Jupyter]]:
+    """Return a function that runs a notebook server within a `with`."""
+    return _jupyter
+
+
+@contextmanager
+def _jupyter(
+    folder: Path, module: str, *options: str, base: str = "/", environment: Mapping[str, str] = os.environ
+) -> Iterator[Jupyter]:
+    token, home, output = secrets.token_hex(16), folder / "home", folder / f"{module}.log"
+    home.mkdir(exist_ok=True)
+    variables = {
+        **environment, "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "JUPYTER_TOKEN": token,
+        "JUPYTER_CONFIG_DIR": str(folder / "config"), "IPYTHONDIR": str(folder / "ipython"),
+    }  # fmt: skip
+    command = [
+        sys.executable, "-m", module, f"--ServerApp.base_url={base}", "--ServerApp.port=0", "--no-browser",
+        "--allow-root", f"--ServerApp.root_dir={home}", *options,
+    ]  # fmt: skip
+    with output.open("wb") as log:
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
+    file = folder / "runtime" / f"jpserver-{process.pid}.json"
+    deadline = time.monotonic() + 120
+    try:
+        while True:
+            assert process.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, f"{module} does not start: {output.read_text()}"
+            if file.exists() and (told := file.read_text()):
+                url = f"http://127.0.0.1:{json.loads(told)['port']}{base.rstrip('/')}"
+                try:
+                    if requests.get(f"{url}/api", timeout=30).ok:
+                        break
+                except requests.ConnectionError:
+                    pass
+            time.sleep(0.1)
+        yield Jupyter(url, token, folder)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +25,14 @@ BASE = "/user/ann/"
 class Server:
     """A running notebook server whose archive is a link that tests set."""
 
-    port: int
+    url: str
     token: str
     archive: Path
 
     def get(self, path: str, token: str | None = "") -> requests.Response:
         """GET a path below the prefix as the server's user, with another token, or with none."""
         headers = {"Authorization": f"token {token or self.token}"} if token is not None else {}
-        url = f"http://127.0.0.1:{self.port}{BASE}{path}"
-        return requests.get(url, headers=headers, timeout=60, allow_redirects=False)
+        return requests.get(f"{self.url}/{path}", headers=headers, timeout=60, allow_redirects=False)
 
     def json(self, path: str):
         answer = self.get(path)
@@ -48,38 +42,14 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory):
+def started(tmp_path_factory, run_jupyter):
     folder = tmp_path_factory.mktemp("server")
-    token = secrets.token_hex(16)
-    environment = {
-        **os.environ, "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "JUPYTER_TOKEN": token,
-        "JUPYTER_CONFIG_DIR": str(folder / "config"), "PROBAV_ARCHIVE": str(folder / "archive"),
-    }  # fmt: skip
-    command = [
-        sys.executable, "-m", "jupyter_server", f"--ServerApp.base_url={BASE}", "--ServerApp.port=0",
-        "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}",
-        "--ServerApp.jpserver_extensions={'probav_extensions.server': True, 'probav_kernels.sessions': True}",
-    ]  # fmt: skip
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    file = folder / "runtime" / f"jpserver-{process.pid}.json"
-    deadline = time.monotonic() + 60
-    while not (file.exists() and file.read_text()):
-        assert process.poll() is None, (folder / "server.log").read_text()
-        assert time.monotonic() < deadline, "the server does not start"
-        time.sleep(0.1)
-    server = Server(json.loads(file.read_text())["port"], token, folder / "archive")
-    while True:
-        try:
-            if server.get("api/status").ok:
-                break
-        except requests.ConnectionError:
-            pass
-        assert time.monotonic() < deadline, "the server does not answer"
-        time.sleep(0.1)
-    yield server
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    extensions = "{'probav_extensions.server': True, 'probav_kernels.sessions': True}"
+    with run_jupyter(
+        folder, "jupyter_server", f"--ServerApp.jpserver_extensions={extensions}", base=BASE,
+        environment={**os.environ, "PROBAV_ARCHIVE": str(folder / "archive")},
+    ) as running:  # fmt: skip
+        yield Server(running.url, running.token, folder / "archive")
 
 
 @pytest.fixture

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Error, Locator, Page, WebSocket, expect, sync_playwright
 
@@ -201,52 +196,19 @@ def lab(tmp_path) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def start_jupyter(tmp_path, environment) -> Iterator[Callable[..., str]]:
-    """Return a function that starts "lab" or "notebook" without a hub, and returns its URL."""
+def start_jupyter(tmp_path, environment, run_jupyter) -> Iterator[Callable[..., str]]:
+    """Return a function that starts "lab" or "notebook" without a hub, and returns its first URL."""
+    variables = environment(tmp_path / "data")
     with ExitStack() as stack:
-        yield lambda *arguments: stack.enter_context(plain_jupyter(tmp_path, environment, *arguments))
 
+        def start(application: str, archive: Path, *options: str) -> str:
+            module = {"lab": "jupyterlab", "notebook": "notebook"}[application]
+            server = stack.enter_context(
+                run_jupyter(
+                    tmp_path, module, *options, base="/a/prefix/",
+                    environment={**variables, "PROBAV_ARCHIVE": str(archive)},
+                )
+            )  # fmt: skip
+            return f"{server.url}/{'lab' if application == 'lab' else 'tree'}?token={server.token}&reset"
 
-@contextmanager
-def plain_jupyter(
-    folder: Path,
-    environment: Callable[[Path], dict[str, str]],
-    application: str,
-    archive: Path,
-    *options: str,
-) -> Iterator[str]:
-    token = secrets.token_hex(16)
-    variables = {
-        **environment(folder / "data"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTER_CONFIG_DIR": str(folder / "config"), "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_TOKEN": token, "PROBAV_ARCHIVE": str(archive),
-    }  # fmt: skip
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    command = [
-        Path(sys.executable).with_name(f"jupyter-{application}"), "--ServerApp.base_url=/a/prefix/",
-        "--ServerApp.port=0", "--no-browser", "--allow-root", f"--ServerApp.root_dir={home}", *options,
-    ]  # fmt: skip
-    output = folder / f"{application}.log"
-    with output.open("wb") as log:
-        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-    file = folder / "runtime" / f"jpserver-{process.pid}.json"
-    deadline = time.monotonic() + 120
-    try:
-        while True:
-            assert process.poll() is None, output.read_text()
-            assert time.monotonic() < deadline, f"{application} does not start"
-            if file.exists() and file.read_text():
-                root = f"http://127.0.0.1:{json.loads(file.read_text())['port']}/a/prefix"
-                path = "lab" if application == "lab" else "tree"
-                url = f"{root}/{path}?token={token}&reset"
-                try:
-                    if requests.get(url, timeout=30).ok:
-                        break
-                except requests.ConnectionError:
-                    pass
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        yield start
