@@ -61,7 +61,7 @@ def _first_use(c: Any, given: Authentication, state: Path, password: str) -> Non
 
 
 def _sign_up(c: Any, given: Authentication, state: Path, password: str) -> None:
-    c.JupyterHub.authenticator_class = "nativeauthenticator.NativeAuthenticator"
+    c.JupyterHub.authenticator_class = "probav_hub.sign_up.SignUpAuthenticator"
     c.JupyterHub.template_paths = [str(files("nativeauthenticator") / "templates")]
     c.NativeAuthenticator.open_signup = False  # an admin approves
     c.NativeAuthenticator.enable_signup = True

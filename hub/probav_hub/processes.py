@@ -55,7 +55,8 @@ class Hub:
     """A running JupyterHub; leaving the context ends it and every process it brought about.
 
     The processes of users detach themselves from their parents; this process adopts them (a "subreaper"), so
-    that they are its descendants for certain when it looks for what is left.
+    that they are its descendants for certain when it looks for what is left. With `keep_servers` users'
+    servers are left alone, and the next hub of the same state folder finds them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -80,7 +81,7 @@ class Hub:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterhub", "--config", CONFIG_FILE],
                 cwd=self.settings.state,
-                env={**os.environ, VARIABLE: str(self.settings.file), **parts.mark(self.settings.state)},
+                env={**_environment(), VARIABLE: str(self.settings.file), **parts.mark(self.settings.state)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -138,6 +139,12 @@ class Hub:
     def _check(self) -> None:
         if self._process and self._process.poll() is not None:
             raise HubError(f"JupyterHub ended: {last_line(self.settings.log)} (see {self.settings.log})")
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment, with programs of its Python first: JupyterHub calls `alembic`."""
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path}
 
 
 def local_requests() -> requests.Session:
