@@ -122,7 +122,10 @@ def choices(c: Any, given: Configuration, budgets: accounting.Budgets) -> None:
             return ""
         refused = {each.name: budgets.refusal(each, user, member) for each in own}
         return profiles.form(
-            own, {name: why for name, why in refused.items() if why}, budgets.lines(user, member)
+            own,
+            {name: why for name, why in refused.items() if why},
+            budgets.lines(user, member),
+            budgets.page,
         )
 
     def apply(spawner: Any, options: dict[str, Any]) -> None:

@@ -65,7 +65,10 @@ def words(profile: Profile) -> str:
 
 
 def form(
-    profiles: Sequence[Profile], refused: Mapping[str, str] | None = None, budgets: Sequence[str] = ()
+    profiles: Sequence[Profile],
+    refused: Mapping[str, str] | None = None,
+    budgets: Sequence[str] = (),
+    page: str = "",
 ) -> str:
     """Return the spawn page's form: a choice of the profiles that the user may have.
 
@@ -76,22 +79,30 @@ def form(
         Why a profile, by its name, can't start now.
     budgets : sequence of str
         What is left of each of the user's budgets.
+    page : str, optional
+        Address of the page that tells more of them.
     """
     refused = refused or {}
     first = next((profile.name for profile in profiles if profile.name not in refused), None)
     rows = []
     for profile in profiles:
         state = " disabled" if profile.name in refused else " checked" if profile.name == first else ""
-        lines = [words(profile), profile.description, refused.get(profile.name, "")]
+        lines = [words(profile), profile.description]
         text = "".join(f"<br><small>{escape(line)}</small>" for line in lines if line)
+        why = ""
+        if profile.name in refused:
+            state += f' aria-describedby="refused-{profile.name}"'
+            why = f'<div id="refused-{profile.name}"><small>{escape(refused[profile.name])}</small></div>'
         rows.append(
             f'<div class="form-check mb-3"><input class="form-check-input" type="radio" name="profile" '
             f'id="profile-{profile.name}" value="{profile.name}" required{state}>'
             f'<label class="form-check-label" for="profile-{profile.name}">'
-            f"<strong>{escape(profile.title)}</strong>{text}</label></div>"
+            f"<strong>{escape(profile.title)}</strong>{text}</label>{why}</div>"
         )
     left = "".join(f"<li>{escape(line)}</li>" for line in budgets)
     shown = f'<h2 class="fs-5">What is left of your budgets</h2><ul>{left}</ul>' if left else ""
+    if left and page:
+        shown += f'<p><a href="{escape(page)}">What you used</a></p>'
     choice = f'<fieldset><legend class="fs-5">Size of the server</legend>{"".join(rows)}</fieldset>'
     return f"{choice}{shown}"
 

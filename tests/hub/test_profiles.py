@@ -46,6 +46,18 @@ def test_the_form_escapes_and_labels():
         assert f'for="profile-{name}"' in made
 
 
+def test_the_form_says_what_a_budget_has_no_room_for():
+    made = profiles.form(
+        [SMALL, LARGE], {"small": "Small can't <i>"}, ["all: 3 of 4 h <left>"], "/services/x/"
+    )
+    assert 'value="small" required disabled aria-describedby="refused-small"' in made
+    assert '<div id="refused-small"><small>Small can&#x27;t &lt;i&gt;</small></div>' in made
+    assert 'value="large" required checked' in made  # the first that can start
+    assert "<li>all: 3 of 4 h &lt;left&gt;</li>" in made
+    assert 'href="/services/x/"' in made
+    assert "budgets" not in profiles.form([SMALL, LARGE])
+
+
 def test_limits_reach_the_spawner():
     spawner = Spawner()
     profiles.apply(spawner, LARGE)

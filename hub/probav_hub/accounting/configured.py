@@ -105,6 +105,11 @@ class Budgets:
     def __init__(self, settings: Settings) -> None:
         self._state, self._given = settings.state, settings.configuration
 
+    @property
+    def page(self) -> str:
+        """The path of the page that shows users what they used."""
+        return f"{self._given.base_url}services/{NAME}/"
+
     def standings(self, user: str, groups: Sequence[str]) -> list[Standing]:
         """Return where a user stands; nothing where no budget is configured."""
         if not self._given.budgets:

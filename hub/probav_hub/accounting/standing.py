@@ -28,6 +28,11 @@ class Resource:
     words: str
     column: str = ""
 
+    @property
+    def title(self) -> str:
+        """What a table's heading calls it."""
+        return self.words[0].upper() + self.words[1:]
+
     def text(self, amount: float) -> str:
         """Return an amount as a reader likes it, without its unit."""
         return _bytes(amount) if not self.column else f"{amount:,.{_digits(amount)}f}"
