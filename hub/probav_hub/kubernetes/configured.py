@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ from probav_hub.config import choices, services, spark_variables
 from probav_hub.configuration import Configuration
 from probav_hub.kubernetes.spawner import SERVER, PodSpawner
 from probav_hub.kubernetes.values import Values
+from probav_hub.pages import pages
+from probav_hub.schedules import configured as schedules
+from probav_hub.schedules.service import VARIABLE as SCHEDULES
 from probav_hub.settings import Settings
 
 STATE = Path("/srv/jupyterhub")  # of the chart: its volume is mounted here
@@ -23,6 +27,7 @@ HOME = "/home/probav"
 ARCHIVE, PUBLISHED = "/archive", "/published"
 BROKER = "http://probav-spark:8080/servers"
 PORTS = {"accounting": 8082, "schedules": 8083}  # of services that the proxy and kernels reach
+PROXY = "http://proxy-public"
 UID = 1000  # of the images' user
 START_SECONDS = 600  # a new node, and images that it does not have
 
@@ -46,12 +51,14 @@ def configure(
         Of this pod, where its services listen for the proxy's; $PROBAV_POD_IP unless given.
     """
     values = Values.model_validate(given)
-    configuration = values.configuration
+    base = c.JupyterHub.get("base_url", "/")
+    configuration = values.configuration.model_copy(update={"base_url": base})
     settings = Settings(
         state=str(state), port=8000, hub_port=8081, proxy_port=8001, password="", archive="",
         notebooks=None, proxy=[], configured=configuration.model_dump(mode="json"),
     )  # fmt: skip
     log_in(c, configuration, state, password)
+    pages(c, configuration)
     servers(c, values)
     choices(c, configuration, accounting.Budgets(settings))
     c.Spawner.apply_user_options = taking(c.Spawner.apply_user_options, configuration)
@@ -146,12 +153,16 @@ def parts(c: Any, settings: Settings, address: str) -> None:
     before = list(c.JupyterHub.services), list(c.JupyterHub.load_roles)
     services(c, settings)
     accounting.configure(c, settings)
-    base = c.JupyterHub.get("base_url", "/").rstrip("/")
+    schedules.configure(c, settings)
+    base = settings.configuration.base_url.rstrip("/")
     for service in c.JupyterHub.services:
         if service["name"] == "culler":  # within the pod: the hub's own address leads out of it and in again
             service["command"] += [f"--url=http://localhost:8081{base}/hub/api"]
         elif port := PORTS.get(service["name"]):
             service["url"] = f"http://{address}:{port}"  # the proxy is in another pod
+        if service["name"] == schedules.NAME:
+            told = json.loads(service["environment"][SCHEDULES])
+            service["environment"][SCHEDULES] = json.dumps({**told, "proxy": PROXY})
     if accounting.URL in c.Spawner.environment:
         url = f"http://hub:{PORTS[accounting.NAME]}{base}/services/{accounting.NAME}/"
         c.Spawner.environment[accounting.URL] = url  # which is KubeSpawner's, too
