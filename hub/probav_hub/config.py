@@ -12,6 +12,7 @@ from probav_hub.accounting import configured as accounting
 from probav_hub.authentication import authentication
 from probav_hub.configuration import Configuration
 from probav_hub.homes import prepare
+from probav_hub.internal_tls import mend_waiting_for_services
 from probav_hub.pages import pages
 from probav_hub.refusal import Refusal
 from probav_hub.schedules import configured as schedules
@@ -58,6 +59,8 @@ def hub(c: Any, settings: Settings) -> None:
         "cookie_options": {"samesite": "lax", **is_secure},
         "headers": {"X-Content-Type-Options": "nosniff"},
     }
+    if given.jupyterhub.get("JupyterHub", {}).get("internal_ssl"):
+        mend_waiting_for_services()
     c.JupyterHub.hub_ip = "127.0.0.1"
     c.JupyterHub.hub_port = settings.hub_port
     c.JupyterHub.db_url = f"sqlite:///{state / 'jupyterhub.sqlite'}"
