@@ -1,4 +1,4 @@
-# make run | demo | images | test | test-images | test-clusters | test-livy | test-load | helm-lint | test-kubernetes | lint | bench | bench-archive | bench-spark | clean
+# make run | demo | images | test | test-images | test-clusters | test-livy | test-load | helm-lint | test-kubernetes | audit | lint | bench | bench-archive | bench-spark | clean
 # PORT=, SOURCE=, IMAGES=, PYTEST_ARGS=, BENCH_ARGS= and PYTHON= change what they do
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ IMAGES ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run demo images test test-images test-clusters test-livy test-load helm-lint test-kubernetes lint bench bench-archive bench-spark clean
+.PHONY: run demo images test test-images test-clusters test-livy test-load helm-lint test-kubernetes audit lint bench bench-archive bench-spark clean
 
 run: ## JupyterHub on http://127.0.0.1:PORT until Ctrl-C
 	@$(PYTHON) bootstrap.py lab
@@ -51,6 +51,9 @@ helm-lint: ## the chart in helm/, with the chart of JupyterHub, too, where Z2JH_
 test-kubernetes: ## the chart, the spawner and Spark's executors with a real API server, built with Go the first time (20 minutes)
 	@$(PYTHON) bootstrap.py test
 	@PROBAV_BUILD_KUBERNETES=1 $(BIN)/pytest tests/helm -m "cluster or not cluster" $(PYTEST_ARGS)
+
+audit: ## known vulnerabilities of all that is locked; says so where nobody can be asked
+	@$(PYTHON) .ci/audit.py
 
 lint: ## style and types
 	@$(PYTHON) bootstrap.py test
