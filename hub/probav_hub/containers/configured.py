@@ -34,8 +34,8 @@ def configure(c: Any, settings: Settings) -> None:
     own.image, own.pull_policy = docker.image, PULL[docker.pull]
     own.prefix, own.network_name = docker.name, docker.network
     own.owner = settings.state
-    own.remove = True
-    own.poll_interval = 10  # a port whose server has died is soon no longer the user's
+    own.remove = own.use_internal_ip = True  # no port of the machine is opened
+    own.poll_interval = 5  # a port whose server has died is soon no longer the user's
     own.archive = settings.archive
     own.notebooks = settings.notebooks or ""
     own.published, own.shared = str(given.published or ""), str(given.shared or "")
@@ -55,11 +55,9 @@ def the_way_to_the_hub(c: Any, settings: Settings, address: str) -> None:
     docker, port = settings.configuration.docker, settings.hub_port
     if docker.hub_host:
         c.JupyterHub.hub_ip = docker.hub_host
-        c.ContainerSpawner.use_internal_ip = True
         return
     found = gateway(client(address), docker.network)
     c.Spawner.hub_connect_url = f"http://{found}:{port}"
-    c.ContainerSpawner.host_ip = "127.0.0.1"
     command = [sys.executable, "-I", "-m", "probav_hub.containers.door", found, str(port)]
     c.JupyterHub.services = [*c.JupyterHub.services, {"name": "door", "command": command}]
 
