@@ -184,7 +184,34 @@ def test_areas_by_mouse_and_file(notebook, tmp_path):
     shown.leaflet.scroll_into_view_if_needed()
     shown.press("Areas")
     lab.keep_picture("map-files")
+    check_keyboard(shown)
     healthy(lab)
+
+
+def check_keyboard(shown) -> None:
+    """Add an area by its coordinates, and take it back, without a mouse."""
+
+    def button(text: str):
+        return shown.cell.locator("button", has_text=re.compile(rf"^\s*{text}$")).first
+
+    def reach(place, key: str = "Tab") -> None:
+        for _ in range(80):
+            if place.evaluate("element => element === document.activeElement"):
+                return
+            shown.page.keyboard.press(key)
+        pytest.fail(f"{key} does not lead to {place}")
+
+    button("Polygon").focus()
+    reach(button("Add"))
+    shown.page.keyboard.press("Enter")
+    reach(shown.cell.get_by_label("Coordinates"))
+    shown.page.keyboard.insert_text("4.05 51.35")
+    reach(button("Add coordinates"))
+    shown.page.keyboard.press("Enter")
+    shown.says("7 features")
+    reach(button("Undo"), "Shift+Tab")
+    shown.page.keyboard.press("Enter")
+    shown.says("6 features")
 
 
 def files(folder):
