@@ -5,6 +5,7 @@ Everything is computed by the engine and drawn from what it returns; nothing is 
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,11 @@ __all__ = [
     "timeseries_figure",
     "zones_figure",
 ]
+
+# a first figure says so in red beneath the user's cell where the disk is slow
+logging.getLogger("matplotlib.font_manager").addFilter(
+    lambda record: "building the font cache" not in record.getMessage()
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -176,3 +178,10 @@ def test_a_variable_without_colours_is_a_grey_ramp():
     cmap, norm = colormap(PRODUCTS["PROBAV_L3_S10_TOC_333M"].variables["SZA"])
     assert cmap(0.0)[:3] == (0, 0, 0)
     assert (norm.vmin, norm.vmax) == (0, 90)
+
+
+def test_a_slow_first_figure_says_nothing_beneath_the_cell(caplog):
+    log = logging.getLogger("matplotlib.font_manager")
+    log.warning("Matplotlib is building the font cache; this may take a moment.")
+    log.warning("something else")
+    assert caplog.messages == ["something else"]
