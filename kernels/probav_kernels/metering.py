@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import ssl
 import sys
 import threading
 import time
@@ -145,13 +144,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
-    key = os.environ.get("JUPYTERHUB_SSL_KEYFILE")
-    if key:  # the hub's parts know each other by certificates
-        context = ssl.create_default_context(cafile=os.environ.get("JUPYTERHUB_SSL_CLIENT_CA"))
-        context.load_cert_chain(os.environ["JUPYTERHUB_SSL_CERTFILE"], key)
-        handlers.append(urllib.request.HTTPSHandler(context=context))
-    return urllib.request.build_opener(*handlers)
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
 
 
 def _listener(port: int) -> str | None:

@@ -58,7 +58,9 @@ def configure(c: Any, settings: Settings) -> None:
         scope for scope in USER_SCOPES if scope not in _user_role(roles)["scopes"]
     ]
     c.Spawner.server_token_scopes = SERVER_SCOPES
-    c.Spawner.environment |= {URL: f"{url}{given.base_url}services/{NAME}/", OWNER: str(os.geteuid())}
+    # with certificates inside the hub only its proxy reaches a service
+    way = settings.url.removesuffix(given.base_url.rstrip("/")) if secure else url
+    c.Spawner.environment |= {URL: f"{way}{given.base_url}services/{NAME}/", OWNER: str(os.geteuid())}
     if given.accounting.metrics_token_file:
         name = f"{NAME}-metrics"
         token = secret(given.accounting.metrics_token_file)

@@ -33,7 +33,8 @@ def enforce(
     when nothing is left, but not before its user had the time of grace since the warning.
     """
     seen: dict[str, tuple[str, ...]] = {server.user: server.groups for server in running}
-    standing = {user: standings(engine, budgets, user, groups, now) for user, groups in seen.items()}
+    shared: dict[str, list[Standing]] = {}
+    standing = {user: standings(engine, budgets, user, groups, now, shared) for user, groups in seen.items()}
     stops = []
     with engine.begin() as connection:
         warned = {(row.user, row.server, row.started): row.warned for row in connection.execute(

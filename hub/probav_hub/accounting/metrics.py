@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from sqlalchemy import func, select
 
 from probav_hub.accounting.database import PIECES, STOPS, groupings
-from probav_hub.accounting.standing import RESOURCES, standings
+from probav_hub.accounting.standing import RESOURCES, Standing, standings
 from probav_hub.accounting.totals import totals
 
 if TYPE_CHECKING:
@@ -81,9 +81,10 @@ class Use:
             labels=["budget", "resource", "user"],
         )
         seen = set()
+        shared: dict[str, list[Standing]] = {}
         for user in users:
             own = groups.get(user, recorded.get(user, ()))
-            for standing in standings(state.engine, state.budgets, user, own, time.time()):
+            for standing in standings(state.engine, state.budgets, user, own, time.time(), shared):
                 labels = (
                     standing.budget.name,
                     standing.resource.name,

@@ -144,10 +144,11 @@ class All(Handler):
         self.require_operator()
         length, now = _days(self), time.time()
         users, groups = totals(self.state.engine, now - length * DAY)
+        shared: dict[str, list[Standing]] = {}
         full = [
             (user, standing)
             for user, groups_of in sorted(_known_groups(self.state, users).items())
-            for standing in standings(self.state.engine, self.state.budgets, user, groups_of, now)
+            for standing in standings(self.state.engine, self.state.budgets, user, groups_of, now, shared)
             if standing.used
         ]
         self.show(

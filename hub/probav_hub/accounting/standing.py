@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, partial
 
-from sqlalchemy import ColumnElement, Engine, or_, select
+from sqlalchemy import ColumnElement, Engine, Table, func, or_, select
 from sqlalchemy.engine import Connection
 
 from probav_hub.accounting.database import PIECES, READS, groupings
-from probav_hub.accounting.intervals import HOUR, Use, falls_to, used
+from probav_hub.accounting.intervals import HOUR, Use, falls_to
 from probav_hub.accounting.recording import READ_SECONDS
 from probav_hub.configuration import Budget, Profile
 from probav_hub.profiles import size
@@ -96,8 +97,8 @@ class Standing:
     resource : Resource
     limit, used : float
     now : float
-    uses : tuple of Use
-        What was used.
+    load : callable
+        Returns what was used, each with its time.
     """
 
     budget: Budget
@@ -105,7 +106,12 @@ class Standing:
     limit: float
     used: float
     now: float
-    uses: tuple[Use, ...] = field(repr=False)
+    load: Callable[[], tuple[Use, ...]] = field(repr=False)
+
+    @cached_property
+    def uses(self) -> tuple[Use, ...]:
+        """What was used, each with its time: looked up where it is asked when there is room."""
+        return self.load()
 
     @property
     def left(self) -> float:
@@ -159,53 +165,96 @@ def moment(seconds: float) -> str:
 
 
 def standings(
-    engine: Engine, budgets: Iterable[Budget], user: str, groups: Collection[str], now: float
+    engine: Engine,
+    budgets: Iterable[Budget],
+    user: str,
+    groups: Collection[str],
+    now: float,
+    shared: dict[str, list[Standing]] | None = None,
 ) -> list[Standing]:
-    """Return where a user stands in each limit of the budgets that are for them."""
+    """Return where a user stands in each limit of the budgets that are for them.
+
+    Parameters
+    ----------
+    engine : Engine
+    budgets : iterable of Budget
+    user : str
+    groups : collection of str
+        That the user is in.
+    now : float
+    shared : dict, optional
+        Keeps budgets that users share for the next user's call.
+    """
     own = [budget for budget in budgets if is_for(budget, user, groups)]
     if not own:
         return []
     with engine.connect() as connection:
         known = groupings(connection) if any(budget.shared for budget in own) else {}
-        return [
-            standing for budget in own for standing in _standings_of(connection, budget, user, known, now)
-        ]
+        found: list[Standing] = []
+        shared = {} if shared is None else shared
+        for budget in own:
+            if budget.name in shared:
+                found += shared[budget.name]
+                continue
+            window = _Window(engine, budget, user, known, now - budget.days * DAY)
+            amounts, most = window.sums(connection), limits(budget)
+            made = [
+                Standing(budget, each, most[each.name], amounts[each.name], now, partial(window.uses, each))
+                for each in RESOURCES
+                if each.name in most
+            ]
+            if budget.shared:
+                shared[budget.name] = made
+            found += made
+        return found
 
 
-def _standings_of(
-    connection: Connection, budget: Budget, user: str, known: dict[int, list[str]], now: float
-) -> list[Standing]:
-    found = []
-    start = now - budget.days * DAY
-    whose = [number for number, names in known.items() if set(names) & set(budget.groups)]
-    is_open = not budget.groups and not budget.users
-    chosen: dict[str, list[Use]] = {name: [] for name in limits(budget)}
+class _Window:
+    """What counts for one budget of a user."""
 
-    def of(table_user: ColumnElement[str], table_grouping: ColumnElement[int]) -> list[ColumnElement[bool]]:
-        if not budget.shared:
-            return [table_user == user]
-        if is_open:
+    def __init__(
+        self, engine: Engine, budget: Budget, user: str, known: dict[int, list[str]], start: float
+    ) -> None:
+        self._engine, self._budget, self._user, self._start = engine, budget, user, start
+        self._groupings = [number for number, names in known.items() if set(names) & set(budget.groups)]
+
+    def _of(self, table: Table) -> list[ColumnElement[bool]]:
+        """Return which rows of a table are those of whom the budget is for."""
+        if not self._budget.shared:
+            return [table.c.user == self._user]
+        if not self._budget.groups and not self._budget.users:
             return []
-        return [or_(table_user.in_(budget.users), table_grouping.in_(whose))]
+        return [or_(table.c.user.in_(self._budget.users), table.c.grouping.in_(self._groupings))]
 
-    if set(chosen) - {BYTES.name}:
-        who = of(PIECES.c.user, PIECES.c.grouping)
-        for row in connection.execute(select(PIECES).where(PIECES.c.end > start, *who)):
-            for resource in HOURS:
-                if resource.name in chosen:
-                    amount = getattr(row, resource.column) * (row.end - row.begin) / HOUR
-                    chosen[resource.name].append(Use(row.begin, row.end, amount))
-    if BYTES.name in chosen:
-        who = of(READS.c.user, READS.c.grouping)
-        for row in connection.execute(select(READS).where(READS.c.begin > start - READ_SECONDS, *who)):
-            # what is just being read is younger than its ten minutes: it counts to their end
-            chosen[BYTES.name].append(Use(row.begin, row.begin + READ_SECONDS, row.bytes))
-    for resource in RESOURCES:
-        if resource.name in chosen:
-            uses = tuple(chosen[resource.name])
-            limit = limits(budget)[resource.name]
-            found.append(Standing(budget, resource, limit, used(uses, start), now, uses))
-    return found
+    def sums(self, connection: Connection) -> dict[str, float]:
+        """Return what was used of each resource that the budget limits."""
+        wanted = limits(self._budget)
+        found: dict[str, float] = {}
+        if hours := [each for each in HOURS if each.name in wanted]:
+            length = (PIECES.c.end - func.max(PIECES.c.begin, self._start)) / HOUR
+            query = select(*(func.sum(length * PIECES.c[each.column]).label(each.name) for each in hours))
+            row = connection.execute(query.where(PIECES.c.end > self._start, *self._of(PIECES))).one()
+            found |= {name: float(value or 0) for name, value in row._mapping.items()}
+        if BYTES.name in wanted:
+            end = READS.c.begin + READ_SECONDS
+            share = (end - func.max(READS.c.begin, self._start)) / float(READ_SECONDS)
+            reads = select(func.sum(READS.c.bytes * share).label("bytes"))
+            total = connection.execute(reads.where(end > self._start, *self._of(READS))).one().bytes
+            found[BYTES.name] = float(total or 0)
+        return found
+
+    def uses(self, resource: Resource) -> tuple[Use, ...]:
+        """Return what was used of a resource, each with its time; reads are within ten minutes."""
+        with self._engine.connect() as connection:
+            if resource is BYTES:
+                late = READS.c.begin > self._start - READ_SECONDS
+                rows = connection.execute(select(READS).where(late, *self._of(READS)))
+                return tuple(Use(row.begin, row.begin + READ_SECONDS, row.bytes) for row in rows)
+            rows = connection.execute(select(PIECES).where(PIECES.c.end > self._start, *self._of(PIECES)))
+            return tuple(
+                Use(row.begin, row.end, getattr(row, resource.column) * (row.end - row.begin) / HOUR)
+                for row in rows
+            )
 
 
 def refusal(profile: Profile, found: Sequence[Standing]) -> str | None:
