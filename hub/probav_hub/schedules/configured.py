@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from probav_hub.configuration import LOOPBACK
 from probav_hub.prepare import free_ports
 from probav_hub.refusal import Refusal
 from probav_hub.schedules.notice import failed_runs
 from probav_hub.schedules.service import DATABASE, VARIABLE
 from probav_hub.schedules.tables import SERVERS
+from probav_hub.service.certificate import address
 from probav_hub.settings import Settings
 
 NAME = "schedules"
@@ -55,14 +55,13 @@ def configure(c: Any, settings: Settings) -> None:
 def described(settings: Settings) -> str:
     """Return what the service is told of the hub: no secrets."""
     given = settings.configuration
-    host = given.address if given.address not in ("0.0.0.0", "::") else LOOPBACK[0]  # noqa: S104
-    host = f"[{host}]" if ":" in host else host
     said = given.model_dump(mode="json", include={"schedules", "profiles"})
     return json.dumps({
         "state": settings.state,
         "configuration": said,
-        "proxy": f"{'https' if given.tls else 'http'}://{host}:{settings.port}",
+        "proxy": settings.near_url.removesuffix(given.base_url.rstrip("/")),
         "certificate": str(given.tls.certificate) if given.tls else "",
+        "secure": bool(given.tls or given.tls_elsewhere),
         "public": public(settings),
     })  # fmt: skip
 
@@ -71,9 +70,12 @@ def public(settings: Settings) -> str:
     """Return the address that users know the hub by, without its path."""
     given = settings.configuration
     named = given.jupyterhub.get("JupyterHub", {}).get("public_url")
-    if named:
-        return str(named).removesuffix(given.base_url).rstrip("/")
-    return settings.url.removesuffix(given.base_url.rstrip("/"))
+    path = given.base_url.rstrip("/")
+    return (
+        str(named).rstrip("/").removesuffix(path)
+        if named
+        else address(given, settings.url).removesuffix(path)
+    )
 
 
 def with_work(before: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,8 +37,8 @@ def environment(prefix: str, base: str) -> Environment:
     return made
 
 
-def application(parts: Parts, cookie_secret: bytes) -> web.Application:
-    """Return the service's web application."""
+def application(parts: Parts, cookie_secret: bytes, is_secure: bool) -> web.Application:
+    """Return the service's web application; cookies are for TLS alone where that is spoken."""
     prefix = parts.prefix
     number = r"(\d+)"
     return web.Application(
@@ -60,6 +60,7 @@ def application(parts: Parts, cookie_secret: bytes) -> web.Application:
         ],
         parts=parts,
         cookie_secret=cookie_secret,
+        xsrf_cookie_kwargs={"samesite": "lax", **({"secure": True} if is_secure else {})},
         default_handler_class=Nothing,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -54,8 +55,10 @@ class Servers:
     token : str
     proxy : str
         URL of the proxy, without a path.
-    internal, outside : ssl.SSLContext or None
-        For the first where the hub's parts know each other by certificates, and for the second with TLS.
+    internal : ssl.SSLContext or None
+        For the first, where the hub's parts know each other by certificates.
+    outside : callable
+        Returns the context for the second, None where it speaks no TLS; its certificate may be renewed.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Servers:
         token: str,
         proxy: str,
         internal: ssl.SSLContext | None = None,
-        outside: ssl.SSLContext | None = None,
+        outside: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
         self._api, self._token, self._proxy = api.rstrip("/"), token, proxy.rstrip("/")
         self._internal, self._outside = internal, outside
@@ -134,7 +137,7 @@ class Servers:
                 headers={HEADER: key},
                 request_timeout=SECONDS,
                 follow_redirects=False,
-                ssl_options=self._outside,
+                ssl_options=self._outside(),
             )
         )
         if answer.code != 200:
@@ -155,7 +158,7 @@ class Servers:
                 headers={"Authorization": f"token {token}"},
                 request_timeout=5,
                 follow_redirects=False,
-                ssl_options=self._outside,
+                ssl_options=self._outside(),
             )
             try:
                 answer = await self._fetch(request)

@@ -47,13 +47,28 @@ def certificates(given: Mapping[str, str]) -> tuple[ssl.SSLContext | None, ssl.S
     return ask, answer
 
 
-def pinned(certificate: str) -> ssl.SSLContext:
-    """Return how to speak TLS with the hub's own proxy: with whom has this certificate, under any name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority's own
-    context.load_verify_locations(certificate)
-    return context
+class Pinned:
+    """How to speak TLS with the hub's own proxy: with whom has this certificate, under any name.
+
+    Parameters
+    ----------
+    file : Path or None
+        The certificate; a renewed one is taken up. None: there is no TLS.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file, self._read = file, 0.0
+        self._context: ssl.SSLContext | None = None
+
+    def __call__(self) -> ssl.SSLContext | None:
+        """Return the context."""
+        if self._file is not None and (changed := self._file.stat().st_mtime) != self._read:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority's own
+            context.load_verify_locations(self._file)
+            self._context, self._read = context, changed
+        return self._context
 
 
 async def serve(given: Mapping[str, str]) -> None:
@@ -68,7 +83,7 @@ async def serve(given: Mapping[str, str]) -> None:
     store = Store(state / DATABASE)
     servers = Servers(
         given["JUPYTERHUB_API_URL"], given["JUPYTERHUB_API_TOKEN"], own["proxy"], internal,
-        pinned(own["certificate"]) if own["certificate"] else None,
+        Pinned(Path(own["certificate"]) if own["certificate"] else None),
     )  # fmt: skip
     follower = Follower(store, servers, configuration.schedules)
 
@@ -80,7 +95,7 @@ async def serve(given: Mapping[str, str]) -> None:
     parts = Parts(store, servers, scheduler, configuration, environment(prefix, base), prefix, base)
     where = urlsplit(given["JUPYTERHUB_SERVICE_URL"])
     server = HTTPServer(
-        application(parts, bytes.fromhex(kept(state / "schedules_cookie_secret"))),
+        application(parts, bytes.fromhex(kept(state / "schedules_cookie_secret")), own["secure"]),
         ssl_options=answer, max_body_size=MOST_BODY, max_header_size=16384, idle_connection_timeout=60,
     )  # fmt: skip
     server.listen(where.port or 0, where.hostname or "127.0.0.1")
