@@ -17,6 +17,7 @@ from probav_hub.pages import pages
 from probav_hub.refusal import Refusal
 from probav_hub.schedules import configured as schedules
 from probav_hub.settings import Settings
+from probav_hub.simple import SimpleSpawner
 
 SINGLEUSER = Path(__file__).with_name("singleuser")  # a Jupyter configuration folder
 KEPT = ("JAVA_HOME", "TMPDIR", "TZ", "SPARK_REMOTE", "SPARK_CONF_DIR", "HADOOP_CONF_DIR")
@@ -84,7 +85,8 @@ def servers(c: Any, settings: Settings) -> None:
     def prepare_home(spawner: Any) -> None:
         prepare(settings.homes / spawner.user.name, settings.notebooks)
 
-    c.JupyterHub.spawner_class = "simple"
+    c.JupyterHub.spawner_class = SimpleSpawner
+    c.SimpleSpawner.poll_interval = 5
     c.SimpleLocalProcessSpawner.home_dir_template = str(settings.homes / "{username}")
     c.Spawner.pre_spawn_hook = prepare_home
     c.Spawner.cmd = [str(programs / "jupyterhub-singleuser")]
@@ -143,6 +145,8 @@ def choices(c: Any, given: Configuration, budgets: accounting.Budgets) -> None:
         # the choice is said, so that the hub's API tells what is reserved for the server
         spawner.user_options = spawner.orm_spawner.user_options = {**options, "profile": chosen.name}
         profiles.apply(spawner, chosen)
+        if isinstance(spawner, SimpleSpawner):
+            spawner.take(chosen)
 
     c.Spawner.options_form = options_form
     c.Spawner.options_from_form = "simple"

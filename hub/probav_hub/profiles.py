@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -108,13 +109,18 @@ def form(
 
 
 def apply(spawner: Any, profile: Profile) -> None:
-    """Give a spawner the limits of a profile, and its kernels the size of their Spark."""
+    """Give a spawner the limits of a profile, and tell its kernels of time, disk and the size of Spark."""
     spawner.cpu_limit = profile.cpu
     spawner.mem_limit = size(profile.memory)
+    told = {}
+    if profile.hours:
+        told["PROBAV_SERVER_ENDS"] = str(time.time() + profile.hours * 3600)
+    if profile.disk:
+        told["PROBAV_HOME_LIMIT"] = str(size(profile.disk))
     if profile.spark_executors:
-        spawner.environment = {
-            **spawner.environment,
-            "PROBAV_SPARK_EXECUTORS": str(profile.spark_executors),
-            "PROBAV_SPARK_EXECUTOR_CORES": str(profile.executor_cores),
-            "PROBAV_SPARK_EXECUTOR_MEMORY": profile.executor_memory.lower(),
-        }
+        told["PROBAV_SPARK_EXECUTORS"] = str(profile.spark_executors)
+        told["PROBAV_SPARK_EXECUTOR_CORES"] = str(profile.executor_cores)
+        told["PROBAV_SPARK_EXECUTOR_MEMORY"] = profile.executor_memory.lower()
+    # a spawner is used again: what an earlier profile has told is not of this one
+    before = spawner.__dict__.setdefault("environment_before_profiles", dict(spawner.environment))
+    spawner.environment = {**before, **told}

@@ -16,6 +16,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from probav_kernels.interrupt import before_cell
     from probav_kernels.metering import Warnings, meter
     from probav_kernels.scala import register
+    from probav_kernels.server_time import time_left
     from probav_kernels.session import LazySpark
 
     try:
@@ -25,6 +26,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.events.register("pre_run_cell", before_cell)
     if (own := meter()) is not None:
         shell.events.register("pre_run_cell", Warnings(own).show)
+    if (left := time_left()) is not None:
+        shell.events.register("pre_run_cell", left.show)
     register(shell)
     shell.user_ns["spark"] = LazySpark()
     shell.user_ns_hidden["spark"] = shell.user_ns["spark"]  # not a variable of the user's

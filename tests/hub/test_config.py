@@ -8,6 +8,7 @@ from traitlets.config import Config
 
 from probav_hub.config import configure
 from probav_hub.settings import Settings
+from probav_hub.simple import SimpleSpawner
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_jupyterhub_knows_every_option_we_set(make):
     from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
 
     classes = [app.JupyterHub, auth.Authenticator, proxy.ConfigurableHTTPProxy, spawner.Spawner,
-               spawner.SimpleLocalProcessSpawner, SharedPasswordAuthenticator]  # fmt: skip
+               spawner.SimpleLocalProcessSpawner, SimpleSpawner, SharedPasswordAuthenticator]  # fmt: skip
     known = {cls.__name__: set(cls.class_trait_names(config=True)) for cls in classes}
     for section, options in make(token="to-ken", configured={"servers_per_user": 3}).items():
         assert set(options) <= known[section]

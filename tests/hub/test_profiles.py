@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from probav_hub import profiles
@@ -60,13 +62,22 @@ def test_the_form_says_what_a_budget_has_no_room_for():
 
 def test_limits_reach_the_spawner():
     spawner = Spawner()
-    profiles.apply(spawner, LARGE)
+    profiles.apply(spawner, LARGE.model_copy(update={"hours": None, "disk": None}))
     assert (spawner.cpu_limit, spawner.mem_limit) == (4, 16 << 30)
     assert spawner.environment == {
         "A": "1", "PROBAV_SPARK_EXECUTORS": "3", "PROBAV_SPARK_EXECUTOR_CORES": "2",
         "PROBAV_SPARK_EXECUTOR_MEMORY": "4g",
     }  # fmt: skip
     assert Spawner.environment == {"A": "1"}
+
+
+def test_time_and_room_of_a_profile_are_told_and_forgotten_with_it():
+    spawner = Spawner()
+    profiles.apply(spawner, LARGE.model_copy(update={"hours": 2.0, "disk": "20G"}))
+    assert abs(float(spawner.environment["PROBAV_SERVER_ENDS"]) - time.time() - 7200) < 60
+    assert spawner.environment["PROBAV_HOME_LIMIT"] == str(20 << 30)
+    profiles.apply(spawner, LARGE.model_copy(update={"hours": None, "disk": None, "spark_executors": 0}))
+    assert spawner.environment == {"A": "1"}
 
 
 @pytest.mark.parametrize(("text", "count"), [("1K", 1024), ("1.5G", 3 << 29), ("2T", 2 << 40)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import geopandas as gpd
 import pytest
 import xarray as xr
@@ -23,6 +26,14 @@ def test_alone_it_shows_archive_products_and_what_to_type_next(run, demo_archive
     assert "36 dates, 2016-01-01 to 2016-12-21" in cell.stdout
     assert "%probav stats" in cell.stdout
     assert len(cell.stdout.splitlines()) < 25
+
+
+def test_alone_it_shows_the_time_and_room_that_the_hub_has_given(run, monkeypatch):
+    monkeypatch.setenv("PROBAV_SERVER_ENDS", str(time.time() + 5400))
+    monkeypatch.setenv("PROBAV_HOME_LIMIT", str(20 << 30))
+    shown = run("%probav").stdout
+    assert ", 1.5 h from now" in shown
+    assert "Home       21.5 GB at most" in shown or re.search(r"Home       \S+ \w+ used of", shown)
 
 
 def test_alone_it_asks_spark_for_its_state_without_starting_it(run, shell):

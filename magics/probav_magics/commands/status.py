@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
 from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probav_magics.commands.base import Command
 from probav_magics.options import Parser
+from probav_magics.show import size
 
 if TYPE_CHECKING:
     from probav import Archive
@@ -30,6 +36,7 @@ class _Status(Command):
             f"Snapshot   {archive.snapshot} ({'pinned' if session.pinned else 'the newest'})",
             f"Engine     {_engine(session)}",
             f"Areas      {', '.join(session.areas()) or 'none yet'}",
+            *server(),
             "",
             "Products",
             *_products(archive),
@@ -45,6 +52,22 @@ def _engine(session: Session) -> str:
     if describe is None:
         return f"{local}; no Spark in this notebook"
     return f"{local}; Spark {describe(session.variables['spark'])}"
+
+
+def server() -> list[str]:
+    """Return what the hub has given this server: its time, and the room of its home."""
+    lines = []
+    with suppress(KeyError, ValueError):
+        ends = float(os.environ["PROBAV_SERVER_ENDS"])
+        at = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(ends))
+        lines.append(f"Server     until {at}, {max(0.0, ends - time.time()) / 3600:.1f} h from now")
+    with suppress(KeyError, ValueError, OSError):
+        limit = int(os.environ["PROBAV_HOME_LIMIT"])
+        found = shutil.disk_usage(Path.home())
+        is_own = found.total <= limit * 1.05  # else it is part of a larger disk, which says nothing
+        used = f"{size(found.used)} used of {size(found.total)}" if is_own else f"{size(limit)} at most"
+        lines.append(f"Home       {used}")
+    return lines
 
 
 def _products(archive: Archive) -> list[str]:
