@@ -93,7 +93,8 @@ def _oidc(c: Any, given: Authentication, state: Path, password: str) -> None:
         own.allowed_groups, own.admin_groups = set(given.allowed_groups), set(given.admin_groups)
         # groups are read from what the provider said at the log-in, which the hub keeps encrypted
         c.Authenticator.enable_auth_state = True
-        c.CryptKeeper.keys = [bytes.fromhex(kept(state / "crypt_key"))]
+        if not c.CryptKeeper.get("keys"):  # the chart of JupyterHub brings its own
+            c.CryptKeeper.keys = [bytes.fromhex(kept(state / "crypt_key"))]
 
 
 def discover(provider: Oidc) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from probav_hub import parts, profiles
 from probav_hub.accounting import configured as accounting
 from probav_hub.authentication import authentication
 from probav_hub.configuration import Configuration
-from probav_hub.homes import prepare
 from probav_hub.internal_tls import mend_waiting_for_services
 from probav_hub.pages import pages
 from probav_hub.refusal import Refusal
@@ -83,6 +82,8 @@ def servers(c: Any, settings: Settings) -> None:
     programs = Path(sys.executable).parent
 
     def prepare_home(spawner: Any) -> None:
+        from probav_hub.homes import prepare  # with jupytext, which a hub of containers or pods has not
+
         prepare(settings.homes / spawner.user.name, settings.notebooks)
 
     c.JupyterHub.spawner_class = SimpleSpawner

@@ -104,7 +104,7 @@ def test_the_brokers_settings_hold_no_more_of_the_hub_than_it_needs(render, find
     held = yaml.safe_load(find(made, "ConfigMap", "probav-spark")["data"]["values.yaml"])
     Values.model_validate(held)
     assert set(held) == {"hub", "spark", "archive", "network"}
-    assert set(held["hub"]) <= {"profiles", "spark"}
+    assert set(held["hub"]) <= {"profiles"}
 
 
 def test_the_hub_gets_our_values_and_starts_anew_when_they_change(render, find):

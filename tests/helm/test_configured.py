@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 from pydantic import ValidationError
@@ -30,7 +34,7 @@ def hub(tmp_path):
         c.JupyterHub.load_roles = [{"name": "grafana", "services": ["grafana"], "scopes": ["read:metrics"]}]
         c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
         c.JupyterHub.base_url = "/lab/"
-        c.CryptKeeper.keys = ["ab" * 32]
+        c.JupyterHub.db_url = "sqlite:///jupyterhub.sqlite"
         c.KubeSpawner.environment = {"LANG": "nl_BE.UTF-8"}
         configure(c, own, tmp_path, tmp_path / "password", "10.1.2.3")
         return c
@@ -65,8 +69,29 @@ def test_the_generated_password_is_that_of_the_secret(hub):
     assert hub({}).SharedPasswordAuthenticator.user_password == "pass-word-of-the-lab"
 
 
-def test_keys_of_encryption_are_the_charts(hub):
-    assert hub({}).CryptKeeper["keys"] == ["ab" * 32]
+def test_keys_of_encryption_are_the_charts(tmp_path):
+    from probav_hub import authentication
+    from probav_hub.configuration import Authentication
+
+    login = Authentication.model_validate({
+        "method": "oidc", "allowed_groups": ["lab"],
+        "oidc": {"issuer": "https://x", "client_id": "a", "client_secret_file": str(tmp_path / "secret"),
+                 "groups_claim": "groups"},
+    })  # fmt: skip
+    (tmp_path / "secret").write_text("se-cret")
+    (tmp_path / "secret").chmod(0o600)
+    found = dict.fromkeys(("authorization_endpoint", "token_endpoint", "userinfo_endpoint"), "https://x/y")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authentication, "discover", lambda provider: found)
+        c = Config()
+        c.CryptKeeper.keys = ["ab" * 32]
+        authentication.authentication(c, login, tmp_path, "")
+    assert c.CryptKeeper["keys"] == ["ab" * 32]
+    assert not (tmp_path / "crypt_key").exists()
+
+
+def test_the_database_is_on_the_hubs_volume_wherever_the_hub_starts(hub, tmp_path):
+    assert hub({}).JupyterHub.db_url == f"sqlite:///{tmp_path}/jupyterhub.sqlite"
 
 
 def test_cookies_are_for_tls_alone_where_the_ingress_speaks_it(hub):
@@ -114,3 +139,73 @@ def test_secrets_that_root_hands_out_to_a_group_are_taken(tmp_path):
         file.chmod(mode)
         with pytest.raises(HubError, match="others can read"):
             secret(file)
+
+
+def test_hub_and_broker_need_no_library_of_notebooks():
+    """Their image has none."""
+    program = (
+        "import sys, probav_hub.kubernetes.__main__, probav_hub.kubernetes.configured; print(*sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in shown.stdout.split()}
+    assert (
+        loaded & {"jupytext", "jupyter_server", "jupyter_client", "nbclient", "nbformat", "jupyterlab"}
+        == set()
+    )
+
+
+READ = """
+import base64
+import json
+from pathlib import Path
+from traitlets.config.loader import PyFileConfigLoader
+c = PyFileConfigLoader("jupyterhub_config.py", "/usr/local/etc/jupyterhub").load_config()
+print("FOUND", json.dumps({
+    "spawner": c.JupyterHub.spawner_class.__name__, "database": c.JupyterHub.db_url,
+    "services": [each["name"] for each in c.JupyterHub.services], "labels": c.KubeSpawner.extra_labels,
+    "image": c.KubeSpawner.image, "password": c.SharedPasswordAuthenticator.user_password,
+    "common": c.KubeSpawner.common_labels, "volumes": list(c.KubeSpawner.volumes),
+}))
+"""
+
+
+def test_jupyterhubs_own_configuration_and_ours_go_together(whole, find, tmp_path):
+    """The files of the pod of the hub, where its container has them, read as JupyterHub reads them."""
+    if not shutil.which("bwrap"):
+        pytest.skip("bubblewrap puts the files where the hub's pod has them, and there is none")
+    folder = tmp_path / "jupyterhub"
+    for name, kind, entry in (("config", "ConfigMap", "data"), ("secret", "Secret", "data")):
+        (folder / name).mkdir(parents=True)
+        for key, value in find(whole, kind, "hub")[entry].items():
+            (folder / name / key).write_bytes(base64.b64decode(value) if kind == "Secret" else value.encode())
+    for name in ("jupyterhub_config.py", "z2jh.py"):
+        (folder / name).write_text(find(whole, "ConfigMap", "hub")["data"][name])
+    login = tmp_path / "login"
+    login.mkdir()
+    (login / "password").write_bytes(
+        base64.b64decode(find(whole, "Secret", "probav-login")["data"]["password"])
+    )
+    (login / "password").chmod(0o600)
+    (tmp_path / "state").mkdir()
+    shown = subprocess.run(
+        ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/usr/local/etc",
+         "--ro-bind", folder, "/usr/local/etc/jupyterhub", "--tmpfs", "/etc",
+         "--ro-bind", "/etc/passwd", "/etc/passwd", "--ro-bind", login, "/etc/probav/login",
+         "--tmpfs", "/srv", "--bind", tmp_path / "state", "/srv/jupyterhub", sys.executable, "-c", READ],
+        capture_output=True, text=True,
+        env={**os.environ, "PROBAV_POD_IP": "10.1.2.3", "POD_NAMESPACE": "lab",
+             "PROXY_API_SERVICE_PORT": "8001", "HUB_SERVICE_PORT": "8081"},
+    )  # fmt: skip
+    if "bwrap:" in shown.stderr:
+        pytest.skip(f"bubblewrap can't: {shown.stderr.strip()}")
+    found = json.loads(shown.stdout.partition("FOUND")[2] or "{}")
+    assert found, shown.stderr
+    assert found["spawner"] == "PodSpawner"
+    assert found["database"] == "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
+    assert found["services"] == ["culler", "accounting"]
+    assert found["labels"]["probav/server"] == "{user_server}"
+    assert found["labels"]["hub.jupyter.org/network-access-hub"] == "true"
+    assert (found["common"]["app"], found["common"]["release"]) == ("jupyterhub", "hub")
+    assert found["image"] == "probav-user:0.1.0"
+    assert found["volumes"] == ["home", "archive", "published"]
+    assert len(found["password"]) == 20

@@ -27,6 +27,7 @@ HOME = "/home/probav"
 ARCHIVE, PUBLISHED = "/archive", "/published"
 BROKER = "http://probav-spark:8080/servers"
 PORTS = {"accounting": 8082, "schedules": 8083}  # of services that the proxy and kernels reach
+RELATIVE = "sqlite:///jupyterhub.sqlite"  # to wherever the hub starts, and on its volume only in one place
 PROXY = "http://proxy-public"
 UID = 1000  # of the images' user
 START_SECONDS = 600  # a new node, and images that it does not have
@@ -68,13 +69,13 @@ def configure(
 
 
 def log_in(c: Any, given: Configuration, state: Path, password: Path) -> None:
-    """Say who may log in, and how; the keys of encryption stay the chart's."""
-    login, keys = given.authentication, c.CryptKeeper.get("keys")
+    """Say who may log in, and how, and where the hub's database is."""
+    login = given.authentication
     file = login.password_file or password
     shared = secret(file) if login.method == "shared-password" else ""
     authentication(c, login, state, shared)
-    if keys:
-        c.CryptKeeper.keys = keys
+    if c.JupyterHub.get("db_url") == RELATIVE:
+        c.JupyterHub.db_url = f"sqlite:///{state / 'jupyterhub.sqlite'}"
     if given.tls_elsewhere:
         kept = dict(c.JupyterHub.get("tornado_settings", {}))
         c.JupyterHub.tornado_settings = {**kept, "cookie_options": {"secure": True, "samesite": "lax"}}

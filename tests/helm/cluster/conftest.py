@@ -263,6 +263,7 @@ c.KubeSpawner.extra_labels = {"hub.jupyter.org/network-access-hub": "true"}
 c.KubeSpawner.image = "probav-user:0.1.0"
 state = Path(given["state"])
 configure(c, given["values"], state, state / "password", "127.0.0.7")
+c.Spawner.http_timeout = 3600  # nothing answers in a pod without a kubelet
 c.JupyterHub.services.append({"name": "program", "api_token": given["token"]})
 c.JupyterHub.load_roles.append({"name": "program", "services": ["program"],
                                 "scopes": ["admin:users", "admin:servers", "tokens"]})
