@@ -45,8 +45,9 @@ USERS, FIRST = 4, 20  # who start and stop at the same time; cycles before the f
 TABLES = ("users", "servers", "spawners", "api_tokens", "oauth_clients", "oauth_codes", "groups", "services")
 
 
-def count(settings: Any, routes: requests.Session) -> dict[str, float]:
+def count(supervisor: Hub, settings: Any, routes: requests.Session) -> dict[str, float]:
     """Return how much there is of what could leak."""
+    supervisor.reap()
     state, below = Path(settings.state), psutil.Process().children(recursive=True)
     hub = next(each for each in below if "jupyterhub" in each.cmdline())
     proxy = next(each for each in below if "configurable-http-proxy" in " ".join(each.cmdline()))
@@ -78,12 +79,12 @@ def count(settings: Any, routes: requests.Session) -> dict[str, float]:
     return found
 
 
-def settled(settings: Any, routes: requests.Session) -> dict[str, float]:
+def settled(supervisor: Hub, settings: Any, routes: requests.Session) -> dict[str, float]:
     """Return what there is when it no longer becomes less."""
-    last, deadline = count(settings, routes), time.monotonic() + 60
+    last, deadline = count(supervisor, settings, routes), time.monotonic() + 60
     while time.monotonic() < deadline:
         time.sleep(5)
-        now = count(settings, routes)
+        now = count(supervisor, settings, routes)
         if all(now[name] >= last[name] for name in now):
             return now
         last = now
@@ -133,13 +134,13 @@ def run(cycles: int, spawner: str) -> dict[str, Any]:
             for number in range(USERS):
                 http.post(f"{settings.url}/hub/api/users/cycle{number}", timeout=60).raise_for_status()
             all_cycle(FIRST // USERS)
-            before = settled(settings, routes)
+            before = settled(hub, settings, routes)
             began = time.monotonic()
             all_cycle(cycles // USERS)
             seconds = time.monotonic() - began
             gc.collect()
             return {"cycles": cycles // USERS * USERS, "spawner": spawner, "seconds": seconds / cycles,
-                    "before": before, "after": settled(settings, routes)}  # fmt: skip
+                    "before": before, "after": settled(hub, settings, routes)}  # fmt: skip
 
 
 def main() -> None:

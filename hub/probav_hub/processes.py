@@ -132,9 +132,20 @@ class Hub:
         """
         while True:
             self._check()
+            self.reap()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 if self._process:
                     self._process.wait(1)
+
+    def reap(self) -> None:
+        """Let go of adopted processes that have ended: they would stay as zombies."""
+        own = self._process.pid if self._process else 0
+        with contextlib.suppress(OSError):  # of Linux alone, as is adoption
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+            for pid in map(int, children.split()):
+                if pid != own:
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(pid, os.WNOHANG)
 
     def _check(self) -> None:
         if self._process and self._process.poll() is not None:
