@@ -25,6 +25,15 @@ authentication: {{method: shared-password, password_file: password}}
 """
 
 
+DOCKER = """
+state: {state}
+shared: {state}/shared
+spawner: docker
+docker: {{homes: {state}/users}}
+authentication: {{method: sign-up}}
+"""
+
+
 @pytest.fixture
 def made(tmp_path):
     """Return the units of a configuration, written into a folder."""
@@ -41,7 +50,7 @@ def made(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("text", [SANDBOX, SIMPLE])
+@pytest.mark.parametrize("text", [SANDBOX, SIMPLE, DOCKER])
 def test_systemd_finds_nothing_wrong(made, tmp_path, text):
     if not shutil.which("systemd-analyze"):
         pytest.skip("NO SYSTEMD: install systemd to have the units verified")
@@ -51,7 +60,7 @@ def test_systemd_finds_nothing_wrong(made, tmp_path, text):
     assert (done.returncode, said) == (0, [])
 
 
-@pytest.mark.parametrize(("text", "most"), [(SANDBOX, 6.0), (SIMPLE, 3.0)])
+@pytest.mark.parametrize(("text", "most"), [(SANDBOX, 6.0), (SIMPLE, 3.0), (DOCKER, 5.0)])
 def test_systemd_finds_the_hub_sheltered(made, tmp_path, text, most):
     if not shutil.which("systemd-analyze"):
         pytest.skip("NO SYSTEMD: install systemd to have the units looked at")
@@ -68,6 +77,11 @@ def test_no_secret_is_in_a_unit(made):
 def test_a_percent_sign_in_a_path_is_none_of_systemds(made, tmp_path):
     text = SIMPLE.replace("{state}", "{state}/100% mine")
     assert f'ReadWritePaths="{tmp_path}/state/100%% mine"' in made(text)["probav-hub.service"]
+
+
+def test_what_the_hub_gives_to_users_can_be_written(made, tmp_path):
+    state = tmp_path / "state"
+    assert f"ReadWritePaths={state} {state}/shared {state}/users" in made(DOCKER)["probav-hub.service"]
 
 
 def test_what_can_be_no_service(made):

@@ -93,7 +93,7 @@ def _hub(file: Path, given: Configuration) -> Iterator[tuple[str, Lines]]:
             ("TasksMax", "infinity"),
             ("LimitNOFILE", "65536"),
             *_place(file, given),
-            *(_sandbox() if given.spawner == "sandbox" else _plain(given)),
+            *_user(given),
             *_shelter(),
         ],
     )
@@ -103,7 +103,7 @@ def _hub(file: Path, given: Configuration) -> Iterator[tuple[str, Lines]]:
 def _place(file: Path, given: Configuration) -> Lines:
     """Return where the hub may write: its state, its programs' cache and what the operator names."""
     assert given.state is not None
-    writable = [given.state, *([given.shared] if given.shared else [])]
+    writable = [given.state, *(folder for folder in (given.shared, given.docker.homes) if folder)]
     found: Lines = [
         ("", "what can be made again (the proxy's program) is below /var/cache/probav"),
         ("CacheDirectory", "probav"),
@@ -127,6 +127,25 @@ def _files(given: Configuration) -> list[Path]:
         *([given.tls.certificate, given.tls.key] if given.tls else []),
         *([login.password_file] if login.password_file else []),
         *([login.oidc.client_secret_file] if login.oidc else []),
+    ]
+
+
+def _user(given: Configuration) -> Lines:
+    if given.spawner == "sandbox":
+        return _sandbox()
+    return _containers() if given.spawner == "docker" else _plain(given)
+
+
+def _containers() -> Lines:
+    return [
+        ("", "who may use the engine's socket has root's power anyway; folders of users need an owner"),
+        ("User", "root"),
+        ("CapabilityBoundingSet", "CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_NET_BIND_SERVICE"),
+        ("PrivateTmp", "yes"),
+        ("PrivateDevices", "yes"),
+        ("ProtectHostname", "yes"),
+        ("ProtectControlGroups", "yes"),
+        ("RestrictNamespaces", "yes"),
     ]
 
 
@@ -197,7 +216,7 @@ def _backup(file: Path, given: Configuration, backups: Path) -> Iterator[tuple[s
         "Service",
         [
             ("Type", "oneshot"),
-            ("User", "root" if given.spawner == "sandbox" else ACCOUNT),
+            ("User", ACCOUNT if given.spawner == "simple" else "root"),
             ("ExecStart", f"{program} backup --config {_quoted(file)} --keep 14 {_quoted(backups)}"),
             ("", "it gives way to notebooks"),
             ("Nice", "15"),
