@@ -19,7 +19,7 @@ from probav_hub.settings import Settings
 
 NAME = "schedules"
 WORK = "PROBAV_SCHEDULED_RUN"  # as probav_kernels.scheduled.work has it
-SCOPES = ["read:users:name", "read:servers", "start:servers", "delete:servers"]
+SCOPES = ["read:users:name", "servers"]  # see, start and stop servers; JupyterHub 5 names no smaller one
 USER_SCOPES = ["self", f"access:services!service={NAME}"]
 VISIT_SCOPES = ["access:servers!user"]  # of a visitor's own token: the form lists the home's notebooks
 TEMPLATES = Path(__file__).with_name("hub_templates")

@@ -73,7 +73,7 @@ class Follower:
             options["profile"] = schedule.profile
         LOG.info("Run %d of %s/%s starts", run.id, run.user, schedule.name)
         try:
-            await self._servers.start(run.user, run.server, f"Scheduled: {schedule.name}", options)
+            await self._servers.start(run.user, run.server, options)
         except UnreachableError as error:  # it may have been heard, though; watching tells
             LOG.warning("The hub does not say whether run %d starts: %s", run.id, error)
         return True

@@ -73,15 +73,14 @@ class Servers:
         self._internal, self._outside = internal, outside
         self._client = AsyncHTTPClient(force_instance=True, max_body_size=_MOST_BYTES, max_clients=50)
 
-    async def start(self, user: str, name: str, title: str, options: dict[str, Any]) -> None:
-        """Have the hub start a server.
+    async def start(self, user: str, name: str, options: dict[str, Any]) -> None:
+        """Have the hub start a server; the options are the request's body, as JupyterHub 5 and 6 take them.
 
         Raises
         ------
         RefusedError, UnreachableError
         """
-        body = {"user_options": options, "display_name": title}
-        answer = await self._hub("POST", self._of(user, name), body)
+        answer = await self._hub("POST", self._of(user, name), options)
         if answer.code >= 500:
             raise UnreachableError(_message(answer))
         if answer.code >= 400:
