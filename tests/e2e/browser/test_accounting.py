@@ -110,7 +110,7 @@ def variables(hub, user: str) -> dict[str, str]:
     return pytest.fail(f"no server of {user} runs")
 
 
-def test_use_is_counted_shown_and_held_to_budgets(hub):
+def test_use_is_counted_shown_and_held_to_budgets(hub, lab):
     (service,) = [each for each in hub.processes() if "probav_hub.accounting.service" in each.cmdline()]
     service.kill()  # the hub looks after its services each half minute
     ann, bob, boss = (Visitor(hub.url, name) for name in ("ann", "bob", "boss"))
@@ -189,9 +189,32 @@ def test_use_is_counted_shown_and_held_to_budgets(hub):
     by_program = http.post(f"{api}/server", json={"profile": "small"}, timeout=60)
     assert by_program.status_code == 400
     assert "budget pot" in by_program.json()["message"]
+    check_pages(hub, lab)
     log = (state / "hub.log").read_text()
     assert TOKEN not in log
     assert environment["JUPYTERHUB_API_TOKEN"] not in log
+
+
+def check_pages(hub, lab) -> None:
+    """Look at the pages, light and dark, as an admin and as a user who can't start a server."""
+    page = lab.page
+    for user, paths in {"boss": ("services/accounting/all", "services/accounting/"),
+                        "ann": ("services/accounting/", "hub/spawn")}.items():  # fmt: skip
+        lab.context.clear_cookies()
+        page.goto(f"{hub.url}/hub/login?next=%2Fhub%2Ftoken")
+        page.fill("#username_input", user)
+        page.fill("#password_input", PASSWORD)
+        page.click("#login_submit")
+        page.wait_for_url("**/hub/token")
+        for path in paths:
+            page.goto(f"{hub.url}/{path}")
+            page.get_by_text("pot").first.wait_for()
+            for scheme in ("dark", "light"):
+                page.emulate_media(color_scheme=scheme)
+                lab.check_accessible("form" if path == "hub/spawn" else "html")
+                lab.keep_picture(f"accounting-{user}-{path.strip('/').rpartition('/')[2]}-{scheme}")
+    assert lab.outside == []
+    assert [text for text in lab.complaints if "services/accounting" in text] == []  # the hub has its own
 
 
 def run(kernel: RemoteKernel, source: str) -> str:
