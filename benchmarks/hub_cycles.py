@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import sqlite3
 import sys
 import tempfile
@@ -42,6 +43,7 @@ at = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
 ThreadingHTTPServer((at.hostname, at.port), Answer).serve_forever()
 """
 USERS, FIRST = 4, 20  # who start and stop at the same time; cycles before the first count
+PREFIX = f"cycle-{os.getpid()}-"  # of the users' names, and so of their control groups
 TABLES = ("users", "servers", "spawners", "api_tokens", "oauth_clients", "oauth_codes", "groups", "services")
 
 
@@ -59,11 +61,13 @@ def count(supervisor: Hub, settings: Any, routes: requests.Session) -> dict[str,
         "open files of the proxy": proxy.num_fds(),
         "routes": len(routes.get(f"http://127.0.0.1:{settings.proxy_port}/api/routes", timeout=30).json()),
         "files of the state": sum(1 for each in state.rglob("*") if "homes" not in each.parts),
-        "files in /tmp": sum(1 for each in Path(tempfile.gettempdir()).glob("*probav*")),
+        "temporary files": sum(1 for each in Path(os.environ["TMPDIR"]).rglob("*")),
         "mounts": sum(
             settings.state in line for line in Path("/proc/self/mountinfo").read_text().splitlines()
         ),
-        "control groups": sum(1 for each in Path("/sys/fs/cgroup").rglob("probav-cycle*") if each.is_dir()),
+        "control groups": sum(
+            1 for each in Path("/sys/fs/cgroup").rglob(f"probav-{PREFIX}*") if each.is_dir()
+        ),
         "loop devices": sum(
             settings.state in (each / "loop/backing_file").read_text()
             for each in Path("/sys/block").glob("loop*")
@@ -111,10 +115,14 @@ def cycle(http: requests.Session, settings: Any, user: str, times: int) -> None:
 def run(cycles: int, spawner: str) -> dict[str, Any]:
     """Return the counts before and after, and the seconds that a cycle took."""
     with tempfile.TemporaryDirectory(prefix="hub-cycles-") as folder:
+        disk = "64M" if spawner == "sandbox" else None  # an image that is mounted for each server
+        profile = Profile(name="small", title="Small", memory="1G", disk=disk)
+        os.environ["TMPDIR"] = str(Path(folder, "tmp"))  # of all that is started
+        Path(folder, "tmp").mkdir()
         settings = prepare.settings(
             state=Path(folder, "state"), port=None, archive=folder, notebooks=None, token="t" * 32,
             configuration=Configuration(
-                spawner=spawner, culling=None, profiles=(Profile(name="small", title="Small", memory="1G"),),
+                spawner=spawner, culling=None, profiles=(profile,),
                 jupyterhub={"Spawner": {"cmd": [sys.executable, "-I", "-c", SERVER]}},
             ),
         )  # fmt: skip
@@ -127,12 +135,12 @@ def run(cycles: int, spawner: str) -> dict[str, Any]:
             routes.headers["Authorization"] = f"token {proxy.environ()['CONFIGPROXY_AUTH_TOKEN']}"
 
             def all_cycle(times: int) -> None:
-                names = [f"cycle{number}" for number in range(USERS)]
+                names = [f"{PREFIX}{number}" for number in range(USERS)]
                 list(pool.map(lambda name: cycle(http, settings, name, times), names))
                 http.close()  # its connections are none of the hub's
 
             for number in range(USERS):
-                http.post(f"{settings.url}/hub/api/users/cycle{number}", timeout=60).raise_for_status()
+                http.post(f"{settings.url}/hub/api/users/{PREFIX}{number}", timeout=60).raise_for_status()
             all_cycle(FIRST // USERS)
             before = settled(hub, settings, routes)
             began = time.monotonic()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 import requests
 import yaml
 
+from probav_hub.errors import HubError
 from probav_hub.prepare import free_ports
 from probav_hub.remote_kernel import RemoteKernel
 
@@ -96,3 +98,102 @@ def test_hub_and_supervisor_killed_at_once(keeping):
         assert [each.pid for each in again.processes() if "singleuser" in " ".join(each.cmdline())] == [
             single.pid
         ]
+
+
+@pytest.mark.load
+def test_a_killed_hub_ends_the_supervisor_and_a_stopped_one_keeps_servers(keeping):
+    hub = keeping.start()
+    http = hub.log_in()
+    hub.start_server(http)
+    single = keeping.part("jupyterhub-singleuser")
+    keeping.hub_process().kill()
+    assert hub.process.wait(60) == 1
+    assert "probav-hub: JupyterHub ended: " in hub.output
+    assert {each.pid for each in hub.processes()} == {single.pid}
+    keeping.start()
+    keeping.server(http)
+    assert keeping.part("jupyterhub-singleuser").pid == single.pid
+
+
+@pytest.mark.load
+def test_a_killed_proxy_comes_back_with_its_routes(keeping):
+    hub = keeping.start()
+    http = hub.log_in()
+    server = hub.start_server(http)
+    with RemoteKernel(http, server, "python3") as kernel:
+        run(kernel, "kept = 'from before'")
+        before = keeping.part("configurable-http-proxy")
+        before.kill()
+        wait_for(lambda: answers(http, f"{server}/api/status"), 60, "no route to the server")
+        assert keeping.part("configurable-http-proxy").pid != before.pid
+        kernel.connect()
+        assert run(kernel, "print(kept)") == "from before\n"
+
+
+@pytest.mark.load
+def test_a_killed_service_comes_back(keeping):
+    hub = keeping.start()
+    before = keeping.part("jupyterhub_idle_culler")
+    before.kill()
+    log = hub.data / "probav" / "hub" / "hub.log"
+    wait_for(lambda: others(keeping.hub, "jupyterhub_idle_culler", before.pid), 60, log.read_text())
+
+
+@pytest.mark.load
+def test_a_killed_server_is_noticed_and_starts_again_with_its_home(keeping):
+    hub = keeping.start()
+    http = hub.log_in()
+    server = hub.start_server(http)
+    with RemoteKernel(http, server, "python3") as kernel:
+        run(kernel, "open('mine.txt', 'w').write('kept')")
+        kernels = others(hub, "ipykernel_launcher", 0)
+        keeping.part("jupyterhub-singleuser").kill()
+        api = f"{hub.url}/hub/api/users/{hub.user}"
+        wait_for(lambda: not http.get(api, timeout=30).json()["servers"], 60, "the hub does not notice")
+        assert psutil.wait_procs(kernels, timeout=60)[1] == [], "a kernel is left"
+    assert http.get(f"{server}/api/status", timeout=30).status_code in (424, 503)
+    again = hub.start_server(http)
+    assert http.get(f"{again}/api/contents/mine.txt", timeout=30).json()["content"] == "kept"
+
+
+@pytest.mark.load
+@pytest.mark.spark
+def test_a_killed_driver_of_spark_is_said_and_the_kernel_starts_another(keeping):
+    hub = keeping.start()
+    server = hub.start_server(http := hub.log_in())
+    with RemoteKernel(http, server, "probav-python") as kernel:
+        assert run(kernel, "kept = 1; print(spark.range(3).count())").endswith("3\n")
+        keeping.part("java").kill()
+        told = run(
+            kernel,
+            "try:\n    spark.range(3).count()\nexcept BaseException as error: print(type(error).__name__)",
+        )
+        assert told.strip()
+        assert run(kernel, "print(kept)") == "1\n"
+        http.post(f"{kernel._address}/restart", timeout=60).raise_for_status()
+        wait_for(lambda: counts(kernel), 120, "Spark does not start again")
+
+
+def counts(kernel: RemoteKernel) -> bool:
+    """Return whether Spark counts in a kernel, which may be about to start."""
+    with suppress(HubError):
+        return run(kernel, "print(spark.range(3).count())").endswith("3\n")
+    return False
+
+
+def others(hub, words: str, pid: int) -> list[psutil.Process]:
+    """Return the processes of a hub whose command line holds some words, but one."""
+    return [each for each in hub.processes() if each.pid != pid and words in " ".join(each.cmdline())]
+
+
+def answers(http: requests.Session, url: str) -> bool:
+    with suppress(requests.RequestException):
+        return http.get(url, timeout=10).ok
+    return False
+
+
+def wait_for(what: Callable[[], object], seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.1)
