@@ -267,7 +267,8 @@ def refusal(profile: Profile, found: Sequence[Standing]) -> str | None:
         room = standing.has_room(needed)
         again = f"There is room from {moment(room)} on" if room is not None else "It never has room for it"
         text = standing.sentence()
-        return f"{profile.title} can't start: {text}. {again}; a smaller server needs less."
+        smaller = "; a smaller server needs less" if standing.left else ""
+        return f"{profile.title} can't start: {text}. {again}{smaller}."
     return None
 
 
