@@ -10,11 +10,8 @@ find "$prefix" -name RECORD -path '*.dist-info/*' -exec sed -i -e '/uv_cache\.js
 for name in matplotlib numba numba/cuda numpy/_core numpy/lib pandas pyarrow xarray; do
   rm -rf "$prefix"/lib/python*/site-packages/"$name"/tests
 done
+rm -f "$prefix/.lock"  # uv's, which anybody could write to
 # byte code that holds whatever times a layer gives its files
 find "$prefix" -name __pycache__ -prune -exec rm -rf {} +
 "$prefix/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$prefix/lib" >/dev/null || true
-# Spark's classes as Java has them after loading; Java compares the times of the files they came from
 find "$prefix" -exec touch -h -d "@${SOURCE_DATE_EPOCH:-0}" {} +
-if "$prefix/bin/python" -c 'import probav_kernels' 2>/dev/null; then
-  HOME=/tmp "$prefix/bin/python" -m probav_kernels.class_data
-fi

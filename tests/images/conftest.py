@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def engine_socket(tmp_path_factory) -> Iterator[str]:
             stderr=(folder / "errors").open("wb"),
         )
         try:
-            wait_for(lambda: (folder / "podman.sock").exists() or service.poll() is not None, 30)
+            wait_for(lambda: (folder / "podman.sock").exists() or service.poll() is not None, 180)
             assert service.poll() is None, (folder / "errors").read_text()
             yield address
         finally:
@@ -145,22 +146,31 @@ class Inside:
 
 @pytest.fixture(scope="session")
 def start(engine, image) -> Iterator[Callable[..., Inside]]:
-    made = []
+    from docker.errors import NotFound
 
-    def begin(name: str, command: list[str] | None = None, **options: Any) -> Inside:
+    made, homes = [], []
+
+    def begin(
+        name: str, command: list[str] | None = None, volumes: dict[str, Any] | None = None, **options: Any
+    ) -> Inside:
+        homes.append(engine.volumes.create(f"probav-test-{os.getpid()}-{len(homes)}"))
         defaults: dict[str, Any] = {
             "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "read_only": True,
             "tmpfs": {"/tmp": "rw,exec,nosuid,nodev,mode=1777"}, "detach": True,
+            "volumes": {homes[-1].name: {"bind": "/home/probav", "mode": "rw"}, **(volumes or {})},
         }  # fmt: skip
         if command is None:
-            defaults["entrypoint"] = ["sleep", "infinity"]
+            defaults["entrypoint"], command = ["sleep"], ["infinity"]
         container = engine.containers.run(image(name), command, **{**defaults, **options})
         made.append(container)
         return Inside(container)
 
     yield begin
     for container in made:
-        container.remove(force=True, v=True)
+        with suppress(NotFound):
+            container.remove(force=True, v=True)
+    for volume in homes:
+        volume.remove(force=True)
 
 
 @pytest.fixture(scope="session")

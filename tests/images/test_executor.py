@@ -59,18 +59,14 @@ def test_a_session_of_the_user_image_computes_on_workers_of_this_one(engine, sta
     read = {str(archive_to_read): {"bind": "/archive", "mode": "ro"}}
     network = engine.networks.create("probav-test-workers")
     try:
-        home = {
-            "/tmp": "rw,exec,nosuid,nodev,mode=1777",
-            "/home/probav": "rw,exec,mode=0700,uid=1000,gid=1000",
-        }
-        common = {"network": network.name, "volumes": read, "tmpfs": home}
+        common = {"network": network.name, "volumes": read}
         master = start(
             "executor",
             ["java", "-cp", "/opt/spark/jars/*", "org.apache.spark.deploy.master.Master", "--port", "7077",
              "--webui-port", "0"],
             **common,
         )  # fmt: skip
-        wait(lambda: b"I have been elected leader" in master.container.logs(), 60,
+        wait(lambda: b"I have been elected leader" in master.container.logs(), 240,
              lambda: master.container.logs().decode())  # fmt: skip
         master.container.reload()
         address = master.container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
@@ -78,7 +74,7 @@ def test_a_session_of_the_user_image_computes_on_workers_of_this_one(engine, sta
             "executor", ["worker", "--cores", "1", "--memory", "1g", "--webui-port", "0",
                          f"spark://{address}:7077"], **common,
         )  # fmt: skip
-        wait(lambda: b"Successfully registered with master" in worker.container.logs(), 60,
+        wait(lambda: b"Successfully registered with master" in worker.container.logs(), 240,
              lambda: worker.container.logs().decode())  # fmt: skip
         driver = start(
             "user",

@@ -22,9 +22,7 @@ def user(request, start, image, archive_to_read):
     return start(
         request.param,
         volumes={str(archive_to_read): {"bind": "/archive", "mode": "ro"}},
-        tmpfs={"/tmp": "rw,exec,nosuid,nodev,mode=1777", HOME: "rw,exec,mode=0700,uid=1000,gid=1000"},
         environment={"PROBAV_ARCHIVE": "/archive"},
-        name=None,
     )
 
 

@@ -6,8 +6,10 @@ import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from probav_hub import profiles
+from probav_hub.accounting import configured as accounting
 from probav_hub.configuration import Configuration
 from probav_hub.containers import folders
 from probav_hub.containers.engine import client, socket
@@ -58,8 +60,19 @@ def the_way_to_the_hub(c: Any, settings: Settings, address: str) -> None:
         return
     found = gateway(client(address), docker.network)
     c.Spawner.hub_connect_url = f"http://{found}:{port}"
-    command = [sys.executable, "-I", "-m", "probav_hub.containers.door", found, str(port)]
-    c.JupyterHub.services = [*c.JupyterHub.services, {"name": "door", "command": command}]
+    doors(c, found, port)
+
+
+def doors(c: Any, address: str, port: int) -> None:
+    """Open doors at an address of the containers' network: to the hub's port, and to the accounting's."""
+    ports = {"door": port}
+    if told := c.Spawner.environment.get(accounting.URL):
+        where = urlsplit(told)
+        ports["door-accounting"] = where.port or 80
+        c.Spawner.environment[accounting.URL] = where._replace(netloc=f"{address}:{where.port}").geturl()
+    for name, each in ports.items():
+        command = [sys.executable, "-I", "-m", "probav_hub.containers.door", address, str(each)]
+        c.JupyterHub.services = [*c.JupyterHub.services, {"name": name, "command": command}]
 
 
 def with_limits(before: Callable[..., Any], given: Configuration) -> Callable[..., Any]:
