@@ -208,3 +208,19 @@ def test_the_images_starting_files_are_plain_programs():
     images = Path(__file__).parents[2] / "images"
     for file in (images / "user" / "start.py", images / "user" / "healthy.py"):
         assert "probav_hub" not in file.read_text()
+
+
+def test_containers_reach_the_accounting_by_a_door_of_its_own():
+    from traitlets.config import Config
+
+    c = Config()
+    c.JupyterHub.services = []
+    c.Spawner.environment = {"PROBAV_ACCOUNTING_URL": "http://127.0.0.1:20123/hub/services/accounting/"}
+    configured.doors(c, "10.89.0.1", 8081)
+    ends = {service["name"]: service["command"][-2:] for service in c.JupyterHub.services}
+    assert ends == {"door": ["10.89.0.1", "8081"], "door-accounting": ["10.89.0.1", "20123"]}
+    url = c.Spawner.environment["PROBAV_ACCOUNTING_URL"]
+    assert url == "http://10.89.0.1:20123/hub/services/accounting/"
+    c.Spawner.environment, c.JupyterHub.services = {}, []
+    configured.doors(c, "10.89.0.1", 8081)
+    assert [service["name"] for service in c.JupyterHub.services] == ["door"]
