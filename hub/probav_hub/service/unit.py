@@ -13,7 +13,7 @@ from probav_hub.errors import HubError
 NAME = "probav-hub"
 ACCOUNT = "probav-hub"  # for a hub that need not be root
 _KEPT = ("JAVA_HOME", "SPARK_REMOTE", "SPARK_CONF_DIR", "HADOOP_CONF_DIR")
-_HOMES = ("/home", "/root", "/run/user")
+_HOMES = ("/home", os.path.expanduser("~root"), "/run/user")
 # what a hub of sandboxes does as root: mount homes, give processes and files to numbers, read who listens
 CAPABILITIES = (
     "CAP_SYS_ADMIN", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
@@ -117,7 +117,7 @@ def _place(file: Path, given: Configuration) -> Lines:
     named = [sys.prefix, sys.base_prefix, file, *writable, given.archive or "", given.published or "",
              given.notebooks or "", *_files(given)]  # fmt: skip
     inside = any(str(path).startswith(f"{home}/") for path in named for home in _HOMES)
-    why = "something that the hub needs is in /home or /root" if inside else "nothing of the hub's is there"
+    why = "something that the hub needs is there" if inside else "nothing of the hub's is there"
     return [*found, ("", f"people's own homes: {why}"), ("ProtectHome", "read-only" if inside else "yes")]
 
 
