@@ -106,7 +106,9 @@ def cycle(http: requests.Session, settings: Any, user: str, times: int) -> None:
             time.sleep(0.05)
 
     for _ in range(times):
-        http.post(f"{api}/server", timeout=300).raise_for_status()
+        answer = http.post(f"{api}/server", timeout=300)
+        if not answer.ok:
+            raise RuntimeError(f"{user}: {answer.text}")
         until(lambda servers: bool(servers) and servers[""]["ready"])
         http.delete(f"{api}/server", timeout=300).raise_for_status()
         until(lambda servers: not servers)

@@ -52,7 +52,11 @@ def service():
 
 
 def audit(service: str) -> subprocess.CompletedProcess[str]:
-    changes = {"UV_AUDIT_SERVICE": service, "PATH": os.path.dirname(sys.executable)}  # no npm, but PyPI's
+    changes = {
+        "UV_AUDIT_SERVICE": service,
+        "UV_HTTP_RETRIES": "0",
+        "PATH": os.path.dirname(sys.executable),
+    }  # no npm, but PyPI's
     return subprocess.run(
         [sys.executable, AUDIT], env={**os.environ, **changes}, capture_output=True, text=True, timeout=300
     )

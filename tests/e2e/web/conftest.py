@@ -81,12 +81,13 @@ def at_server(hub, ada) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def known_by(hub) -> Callable[[str, str], str]:
-    """Return what the environment of a part of the hub, found by words of its command line, says."""
+def known_by(hub) -> Callable[..., str]:
+    """Return what the environment of a part of the hub says, found by its command line and its user."""
 
-    def look(words: str, name: str) -> str:
-        (found,) = [each for each in hub.processes() if words in " ".join(each.cmdline())]
-        return found.environ()[name]
+    def look(words: str, name: str, user: str | None = None) -> str:
+        named = [each.environ() for each in hub.processes() if words in " ".join(each.cmdline())]
+        (found,) = [each for each in named if each.get("JUPYTERHUB_USER") == user]
+        return found[name]
 
     return look
 

@@ -183,7 +183,7 @@ def test_the_log_holds_no_secret(hub, at_server, known_by):
     secrets = {
         "password": hub.password,
         "token": token,
-        "server": known_by("jupyterhub-singleuser", "JUPYTERHUB_API_TOKEN"),
+        "server": known_by("jupyterhub-singleuser", "JUPYTERHUB_API_TOKEN", "ada"),
         "proxy": known_by("configurable-http-proxy", "CONFIGPROXY_AUTH_TOKEN"),
         **{
             f"{each.name} {each.path}": each.value

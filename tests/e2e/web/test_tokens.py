@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+import yaml
+
+from probav_hub.prepare import free_ports
+from probav_hub.processes import local_requests
 
 pytestmark = pytest.mark.e2e
+PROBAV_HUB = Path(sys.executable).with_name("probav-hub")
 
 
 def test_a_servers_token_is_for_its_own_user_only(at_server, visitor, known_by, with_token):
     visitor("bea")
-    token = known_by("jupyterhub-singleuser", "JUPYTERHUB_API_TOKEN")
+    token = known_by("jupyterhub-singleuser", "JUPYTERHUB_API_TOKEN", "ada")
     assert with_token("GET", "/hub/api/user", token).json()["name"] == "ada"
     refused = [
         ("GET", "/hub/api/users", None), ("GET", "/hub/api/users/bea", None),
@@ -74,3 +82,28 @@ def test_logging_out_ends_the_session(hub, visitor):
     cleo.get("/hub/logout")
     assert cleo.get("/hub/home", allow_redirects=False).status_code == 302
     assert not [each.name for each in cleo.http.cookies if "login" in each.name or "session" in each.name]
+
+
+@pytest.mark.load
+def test_a_services_token_is_for_its_work_only(start_hub, tmp_path, demo_archive):
+    """Of every service that a hub starts: none makes users or admins, or has tokens as somebody else."""
+    file = tmp_path / "probav-hub.yaml"
+    file.write_text(yaml.safe_dump({"port": free_ports(1)[0], "archive": str(demo_archive)}))
+    hub = start_hub(command=[PROBAV_HUB, "up", "--config", str(file)])
+    hub.log_in()
+    services = {
+        environment["JUPYTERHUB_SERVICE_NAME"]: environment["JUPYTERHUB_API_TOKEN"]
+        for environment in (each.environ() for each in hub.processes())
+        if "JUPYTERHUB_SERVICE_NAME" in environment
+    }
+    assert "culler" in services
+    user = f"/hub/api/users/{hub.user}"
+    for name, token in services.items():
+        for method, path, body in [
+            ("POST", "/hub/api/users/mallory", {}), ("PATCH", user, {"admin": True}), ("DELETE", user, None),
+            ("POST", f"{user}/tokens", {}), ("POST", "/hub/api/shutdown", {}),
+            ("GET", "/hub/api/proxy", None), ("POST", "/hub/api/groups/staff", {}),
+        ]:  # fmt: skip
+            headers = {"Authorization": f"token {token}"}
+            answer = local_requests().request(method, hub.url + path, json=body, headers=headers, timeout=30)
+            assert answer.status_code in (403, 404), (name, method, path, answer.text)
