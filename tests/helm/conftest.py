@@ -220,7 +220,7 @@ def executor_pod(server_pod, asked) -> Callable[..., dict[str, Any]]:
 
         values = Values.model_validate(OWN if own is None else own)
         profile = next(each for each in values.configuration.profiles if each.name == "spark")
-        return executor(asked, server_pod("spark", user, server), profile, values, "/archive")
+        return executor(asked, server_pod("spark", user, server), profile, values)
 
     return make
 

@@ -166,7 +166,7 @@ def test_an_executor_is_as_large_as_the_profile_says_whatever_is_asked(server_po
     values = Values.model_validate({"hub": {"profiles": [
         {"name": "spark", "title": "S", "spark_executors": 1, "executor_cores": 1,
          "executor_memory": "2G"}]}})  # fmt: skip
-    pod = executor(asked, server_pod("spark"), values.configuration.profiles[0], values, None)
+    pod = executor(asked, server_pod("spark"), values.configuration.profiles[0], values)
     given, container = variables(pod), pod["spec"]["containers"][0]
     assert given["SPARK_EXECUTOR_MEMORY"] == "2048m"  # 4096m were asked for
     assert given["SPARK_EXECUTOR_CORES"] == "1"
@@ -211,10 +211,10 @@ def test_nothing_else_that_is_asked_becomes_part_of_the_pod(executor_pod, server
         {"hub": {"profiles": [{"name": "spark", "title": "S", "spark_executors": 1}]}}
     )
     profile, owner = values.configuration.profiles[0], server_pod("spark")
-    plain = executor(asked, owner, profile, values, None)
+    plain = executor(asked, owner, profile, values)
     wrong = json.loads(json.dumps(asked))
     attempt(wrong)
-    assert executor(wrong, owner, profile, values, None) == plain
+    assert executor(wrong, owner, profile, values) == plain
 
 
 SECRET = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "values.yaml"}}}
@@ -240,7 +240,7 @@ def test_what_is_no_executor_is_refused(server_pod, changed):
         {"hub": {"profiles": [{"name": "spark", "title": "S", "spark_executors": 1}]}}
     )
     with pytest.raises(Refused):
-        executor(changed, server_pod("spark"), values.configuration.profiles[0], values, None)
+        executor(changed, server_pod("spark"), values.configuration.profiles[0], values)
 
 
 def test_the_pods_command_becomes_sparks_executor(executor_pod):

@@ -20,9 +20,8 @@ from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from probav_hub.kubernetes.cluster import Cluster
-from probav_hub.kubernetes.configured import archive_of
 from probav_hub.kubernetes.executors import COMPONENT, Refused, executor, policies
-from probav_hub.kubernetes.spawner import PROFILE, SERVER
+from probav_hub.kubernetes.names import PROFILE, SERVER
 from probav_hub.kubernetes.values import Values
 
 MOST_BYTES = 2**18  # of a request
@@ -152,7 +151,7 @@ class Pods(Handler):
             raise web.HTTPError(403, "The profile of this server has no Spark executors.")
         try:
             asked = json.loads(self.request.body)
-            made = executor(asked, self.owner, profile, self.values, archive_of(self.values))
+            made = executor(asked, self.owner, profile, self.values)
         except ValueError:
             raise web.HTTPError(400, "This is no JSON.") from None
         except Refused as error:

@@ -14,7 +14,8 @@ from probav_hub.accounting import configured as accounting
 from probav_hub.authentication import authentication, secret
 from probav_hub.config import choices, services, spark_variables
 from probav_hub.configuration import Configuration
-from probav_hub.kubernetes.spawner import SERVER, PodSpawner
+from probav_hub.kubernetes.names import ARCHIVE, HOME, PUBLISHED, SERVER, UID
+from probav_hub.kubernetes.spawner import PodSpawner
 from probav_hub.kubernetes.values import Values
 from probav_hub.pages import pages
 from probav_hub.schedules import configured as schedules
@@ -23,13 +24,10 @@ from probav_hub.settings import Settings
 
 STATE = Path("/srv/jupyterhub")  # of the chart: its volume is mounted here
 PASSWORD = Path("/etc/probav/login/password")
-HOME = "/home/probav"
-ARCHIVE, PUBLISHED = "/archive", "/published"
 BROKER = "http://probav-spark:8080/servers"
 PORTS = {"accounting": 8082, "schedules": 8083}  # of services that the proxy and kernels reach
 RELATIVE = "sqlite:///jupyterhub.sqlite"  # to wherever the hub starts, and on its volume only in one place
 PROXY = "http://proxy-public"
-UID = 1000  # of the images' user
 START_SECONDS = 600  # a new node, and images that it does not have
 
 
@@ -107,7 +105,7 @@ def servers(c: Any, values: Values) -> None:
     own.volumes, own.volume_mounts = volumes(values)
     own.environment = c.Spawner.environment = {
         **own.get("environment", {}),
-        **({"PROBAV_ARCHIVE": archive} if (archive := archive_of(values)) else {}),
+        **({"PROBAV_ARCHIVE": archive} if (archive := values.archive.place) else {}),
         **spark_variables(values.configuration.spark),
     }
     if values.archive.secret:
@@ -129,11 +127,6 @@ def volumes(values: Values) -> tuple[dict[str, Any], dict[str, Any]]:
             found[name] = {"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
             mounts[name] = {"name": name, "mountPath": path, "readOnly": True}
     return found, mounts
-
-
-def archive_of(values: Values) -> str | None:
-    """Return the archive as servers and executors find it."""
-    return ARCHIVE if values.archive.claim else values.archive.url
 
 
 def taking(before: Callable[..., Any], given: Configuration) -> Callable[..., Any]:

@@ -7,8 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from probav_hub.configuration import Profile
-from probav_hub.kubernetes.configured import ARCHIVE, UID
-from probav_hub.kubernetes.spawner import SERVER
+from probav_hub.kubernetes.names import ARCHIVE, SERVER, UID
 from probav_hub.kubernetes.values import Values
 from probav_hub.profiles import size
 
@@ -33,7 +32,7 @@ def overhead(memory: int) -> int:
     return max(1024 * MIB, memory * 2 // 5)
 
 
-def executor(asked: Any, owner: Any, profile: Profile, values: Values, archive: str | None) -> dict[str, Any]:
+def executor(asked: Any, owner: Any, profile: Profile, values: Values) -> dict[str, Any]:
     """Return the pod to be made.
 
     Of what is asked only labels of Spark's and variables are taken; all else is ours.
@@ -47,8 +46,6 @@ def executor(asked: Any, owner: Any, profile: Profile, values: Values, archive: 
     profile : Profile
         Of that server.
     values : Values
-    archive : str or None
-        Path or URL of the archive.
 
     Raises
     ------
@@ -64,7 +61,7 @@ def executor(asked: Any, owner: Any, profile: Profile, values: Values, archive: 
         "SPARK_EXECUTOR_CORES": str(_cores(variables, profile)),
         "SPARK_LOCAL_DIRS": SCRATCH,
         "HOME": SCRATCH,
-        **({"PROBAV_ARCHIVE": archive} if archive else {}),
+        **({"PROBAV_ARCHIVE": place} if (place := values.archive.place) else {}),
     }
     variables |= {name: {"name": name, "value": value} for name, value in own.items()}
     resources = {"cpu": str(profile.executor_cores), "memory": str(memory + overhead(memory))}

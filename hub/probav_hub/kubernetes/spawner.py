@@ -9,10 +9,8 @@ from kubespawner import KubeSpawner
 from traitlets import Float, Unicode
 
 from probav_hub.configuration import Profile
+from probav_hub.kubernetes.names import PROFILE, SHARED
 
-SERVER = "probav/server"  # label of a server's pod and of its executors
-PROFILE = "probav/profile"  # annotation of a server's pod
-SHARED = "/shared"
 FROM_PROFILE = ("environment", "extra_annotations", "extra_pod_config", "image", "volumes", "volume_mounts")
 _FOLDER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from probav_hub.configuration import Configuration, Size
+from probav_hub.kubernetes.names import ARCHIVE
 
 # settings of probav-hub.yaml that the chart gives itself, and what runs beside a hub on one machine only
 NOT_HERE = (
@@ -47,6 +48,11 @@ class Archive(Part):
         description="A Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like, for reading only: "
         "users can read it.",
     )
+
+    @property
+    def place(self) -> str | None:
+        """Return the archive as servers and executors find it."""
+        return ARCHIVE if self.claim else self.url
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

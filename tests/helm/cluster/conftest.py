@@ -6,6 +6,7 @@ There is no kubelet: `kubelet` does for executors what one would do, as processe
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +101,13 @@ class Process:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Process:
+        libc, terminated = ctypes.CDLL(None), signal.SIGTERM
+        die_with_the_tests = partial(libc.prctl, 1, terminated, 0, 0, 0)  # PR_SET_PDEATHSIG
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(word) for word in self.words], env={**os.environ, **self.environment}, stdout=log,
                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-                cwd=self.log.parent,
+                cwd=self.log.parent, preexec_fn=die_with_the_tests,
             )  # fmt: skip
         return self
 
@@ -308,7 +312,19 @@ class Hub:
 
 
 @pytest.fixture(scope="session")
-def hub(installed, tmp_path_factory) -> Iterator[Hub]:
+def hub_account(installed, kubectl, parent) -> Api:
+    """Return the API server as the hub may use it; as an admin may without the chart of JupyterHub."""
+    if parent is None:
+        return installed
+    objects = tool.render({"global": {"probav": VALUES}}, parent)
+    rights = [each for each in objects if each["metadata"]["name"] == "hub"
+              and each["kind"] in ("ServiceAccount", "Role", "RoleBinding")]  # fmt: skip
+    kubectl("apply", "--namespace", LAB, "-f", "-", objects=rights)
+    return installed.account("hub")
+
+
+@pytest.fixture(scope="session")
+def hub(installed, hub_account, tmp_path_factory) -> Iterator[Hub]:
     folder = tmp_path_factory.mktemp("hub")
     (folder / "password").write_text("pass-word-of-the-lab")
     (folder / "password").chmod(0o600)
@@ -318,7 +334,7 @@ def hub(installed, tmp_path_factory) -> Iterator[Hub]:
     given = {"port": port, "hub": own, "proxy": proxy, "state": str(folder), "token": token, "values": VALUES}
     process = Process(
         [sys.executable, "-m", "jupyterhub", "--config", folder / "config.py"], folder / "hub.log",
-        {"LAB": json.dumps(given), "KUBECONFIG": str(installed.kubeconfig(folder / "kubeconfig"))},
+        {"LAB": json.dumps(given), "KUBECONFIG": str(hub_account.kubeconfig(folder / "kubeconfig"))},
     )  # fmt: skip
     with process:
         made = Hub(f"http://127.0.0.1:{own}/hub/api", token, process, installed)
