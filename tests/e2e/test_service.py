@@ -195,6 +195,7 @@ def test_a_renewed_certificate_is_taken_up_while_servers_run_on(served):
     assert answer.json()["started"] == before
 
 
+@pytest.mark.load
 def test_a_backup_of_the_running_hub_is_brought_back_to_another(served, start, tmp_path):
     served.api("POST", "/hub/api/groups/remote-sensing", json={})
     served.api("POST", "/hub/api/groups/remote-sensing/users", json={"users": ["ben"]})
