@@ -5,7 +5,6 @@ So nothing that happens to a browser, to the hub or to its service of schedules 
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any
 
@@ -35,4 +34,5 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     application.add_handlers(
         ".*$", [(url_path_join(server.base_url, ROUTE), StatusPage, {"run": run, "key": run.work.key})]
     )
-    asyncio.get_event_loop().create_task(run.to_its_end())
+    loop: Any = server.io_loop
+    loop.add_callback(run.to_its_end)
