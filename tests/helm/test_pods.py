@@ -269,3 +269,16 @@ def test_javas_options_keep_their_order():
     assert entry.command({**needed, **many, "JAVA_HOME": "/java"}, "/spark")[:4] == [
         "/java/bin/java", "-D1", "-D2", "-D10",
     ]  # fmt: skip
+
+
+def workloads(objects):
+    kinds = ("Deployment", "DaemonSet", "StatefulSet", "Job")
+    return {each["metadata"]["name"]: each["spec"]["template"] for each in objects if each["kind"] in kinds}
+
+
+def test_the_broker_keeps_to_the_strictest_standard(objects):
+    assert {name: restricted(pod) for name, pod in workloads(objects).items()} == {"probav-spark": []}
+
+
+def test_so_do_all_pods_of_jupyterhub(whole):
+    assert {name: wrong for name, pod in workloads(whole).items() if (wrong := restricted(pod))} == {}
