@@ -81,6 +81,7 @@ def test_a_hub_in_a_container_starts_servers_beside_itself(
         os.chown(file, 1000, 1000)
         file.chmod(0o600)
     path = engine_socket.removeprefix("unix://")
+    os.chmod(path, 0o660)  # as systemd's podman.socket and docker make it
     network = engine.networks.create(NAME)
     hub = engine.containers.run(
         image("hub"), detach=True, name=NAME, hostname=NAME, network=NAME, cap_drop=["ALL"],
