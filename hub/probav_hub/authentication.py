@@ -51,6 +51,8 @@ def authentication(c: Any, given: Authentication, state: Path, password: str) ->
 def _shared(c: Any, given: Authentication, state: Path, password: str) -> None:
     c.JupyterHub.authenticator_class = "shared-password"
     c.SharedPasswordAuthenticator.user_password = password
+    if given.admin_password_file:
+        c.SharedPasswordAuthenticator.admin_password = secret(given.admin_password_file)
 
 
 def _first_use(c: Any, given: Authentication, state: Path, password: str) -> None:

@@ -22,6 +22,7 @@ from probav_hub.service import health
 from probav_hub.settings import data_folder, writable
 
 LEAST_LETTERS = 8  # of a shared password; JupyterHub asks for as many
+LEAST_ADMIN_LETTERS = 32  # the same, of admins
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,24 @@ def _authentication(given: Configuration) -> Iterator[Problem]:
             "authentication.method", "with one password for all, everybody can be everybody.",
             "Take oidc, sign-up or first-use where other machines reach the hub.",
         )  # fmt: skip
-    if login.password_file:
+    own = given.jupyterhub.get("SharedPasswordAuthenticator", {})
+    if login.method == "shared-password" and login.admins:
+        if not login.admin_password_file and "admin_password" not in own:
+            yield Problem(
+                "authentication.admins", "with the password of all users no admin can log in.",
+                "Name authentication.admin_password_file, or take another method.",
+            )  # fmt: skip
+    passwords = ("password_file", login.password_file, LEAST_LETTERS), (
+        "admin_password_file", login.admin_password_file, LEAST_ADMIN_LETTERS
+    )  # fmt: skip
+    for name, file, least in passwords:
         try:
-            if len(secret(login.password_file)) < LEAST_LETTERS:
+            if file and len(secret(file)) < least:
                 yield Problem(
-                    "authentication.password_file", "the password is short.",
-                    f"Take {LEAST_LETTERS} characters or more.",
-                )  # fmt: skip
+                    f"authentication.{name}", "the password is short.", f"Take {least} characters or more."
+                )
         except HubError as error:
-            yield Problem("authentication.password_file", str(error), "It holds one line.")
+            yield Problem(f"authentication.{name}", str(error), "It holds one line.")
     if login.oidc:
         for attempt in (lambda: secret(login.oidc.client_secret_file), lambda: discover(login.oidc)):
             try:

@@ -105,9 +105,11 @@ def _way_in(settings: Settings) -> str:
     lines = [f"  URL       {certificate.address(settings.configuration, settings.url)}"]
     login = settings.configuration.authentication
     if login.method == "shared-password":
-        lines.append(f"  User      {login.admins[0] if login.admins else USER}")
+        lines.append(f"  User      {USER}")
         shown = f"(in {login.password_file})" if login.password_file else settings.password
         lines.append(f"  Password  {shown}")
+        if login.admins and login.admin_password_file:
+            lines.append(f"  Admins    {', '.join(login.admins)}; password in {login.admin_password_file}")
     return "\n".join(lines) + "\n"
 
 

@@ -56,6 +56,9 @@ class Authentication(Model):
     password_file: Path | None = Field(
         None, description="The shared password; without it one is generated at each start and printed."
     )
+    admin_password_file: Path | None = Field(
+        None, description="Where users share a password: that of admins, 32 characters or more."
+    )
     admins: tuple[str, ...] = ()
     allowed_users: tuple[str, ...] = Field(
         (), description="Who may log in; nobody else. Required for first-use."
@@ -106,7 +109,7 @@ class Docker(Model):
 
     image: str = Field("localhost/probav-user:latest", description="Of servers; a profile may name another.")
     socket: str | None = Field(
-        None, description="The engine's, as unix:///run/docker.sock; else DOCKER_HOST's, docker's or podman's."
+        None, description="The engine's, as unix:///run/docker.sock; else $DOCKER_HOST, docker's or podman's."
     )
     network: Name = Field("probav", description="Of users' containers; made where there is none.")
     name: Name = Field("probav", description="Begins names of containers and volumes; another for each hub.")

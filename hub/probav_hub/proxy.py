@@ -45,7 +45,7 @@ def _version(node: str) -> int:
 
 
 def command(data: Path) -> list[str]:
-    """Return the command that starts the proxy: the environment's, or installed below the data folder at first.
+    """Return the command that starts the proxy: the environment's, or one installed below the data folder.
 
     Raises
     ------

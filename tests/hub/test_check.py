@@ -93,5 +93,15 @@ def test_misspelt_settings_of_jupyterhub(settings_of):
     assert "Did you mean 'bind_url'?" in found["jupyterhub.JupyterHub.bind_urll"]
 
 
-def test_the_shared_password_of_admins_can_be_set(settings_of):
-    assert settings_of(jupyterhub={"SharedPasswordAuthenticator": {"admin_password": "x" * 32}}) == {}
+def test_admins_do_not_share_the_password_of_all(settings_of, tmp_path):
+    login = {"admins": ["boss"]}
+    assert "no admin can log in" in settings_of(authentication=login)["authentication.admins"]
+    given = {"SharedPasswordAuthenticator": {"admin_password": "x" * 32}}
+    assert settings_of(authentication=login, jupyterhub=given) == {}
+    file = tmp_path / "admin-password"
+    file.write_text("x" * 31)
+    file.chmod(0o600)
+    login["admin_password_file"] = file
+    assert "32 characters" in settings_of(authentication=login)["authentication.admin_password_file"]
+    file.write_text("x" * 32)
+    assert settings_of(authentication=login) == {}

@@ -12,6 +12,7 @@ import os
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,8 @@ def main() -> None:
     LOG.setLevel(logging.INFO)
     for name in ("tornado.access", "tornado.application"):  # each figure that is asked for, each page
         logging.getLogger(name).setLevel(logging.ERROR)
-    asyncio.run(serve())
+    with suppress(KeyboardInterrupt):  # Ctrl-C in the hub's terminal
+        asyncio.run(serve())
 
 
 if __name__ == "__main__":

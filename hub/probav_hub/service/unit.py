@@ -125,7 +125,7 @@ def _files(given: Configuration) -> list[Path]:
     login = given.authentication
     return [
         *([given.tls.certificate, given.tls.key] if given.tls else []),
-        *([login.password_file] if login.password_file else []),
+        *(file for file in (login.password_file, login.admin_password_file) if file),
         *([login.oidc.client_secret_file] if login.oidc else []),
     ]
 
