@@ -82,6 +82,8 @@ def test_a_session_of_the_user_image_computes_on_workers_of_this_one(engine, sta
             **common,
         )
         code = """
+import os, socket
+os.environ["SPARK_LOCAL_HOSTNAME"] = socket.gethostbyname(socket.gethostname())  # workers know no names here
 from probav_kernels.environment import configure
 configure()
 import probav

@@ -104,7 +104,8 @@ def test_a_hub_in_a_container_starts_servers_beside_itself(
             _start(http, url)
             found = engine.containers.get(f"{NAME}-ann")
             assert found.status == "running"
-            assert not found.attrs["HostConfig"]["PortBindings"], "a port of this machine is open"
+            ports = found.attrs["HostConfig"]["PortBindings"] or {}
+            assert not any(ports.values()), "a port of this machine is open"
     finally:
         for each in engine.containers.list(all=True, filters={"name": NAME}):
             each.remove(force=True, v=True)
@@ -143,5 +144,7 @@ def _start(http, url):
         if http.get(api, headers=headers, timeout=30).json()["servers"].get("", {}).get("ready"):
             break
         time.sleep(0.3)
+    page = http.get(f"{url}/user/ann/lab", timeout=60)  # by the hub's log-in, as a browser goes
+    assert page.ok, page.text[:500]
     status = http.get(f"{url}/user/ann/api/status", timeout=60)
     assert "kernels" in status.json()
