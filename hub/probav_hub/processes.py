@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -63,9 +63,11 @@ class Hub:
         self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._alone = contextlib.ExitStack()
+        self._others: list[psutil.Process] = []
 
     def __enter__(self) -> Hub:
         self._alone.enter_context(parts.only_hub(Path(self.settings.state)))
+        self._others = psutil.Process().children()
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self.settings.save()
         parent = os.getpid()
@@ -99,7 +101,7 @@ class Hub:
                 self._process.wait(STOP_SECONDS)
         parts.end(parts.left(self.settings.state))
         if not self.settings.configuration.keep_servers:
-            parts.end(psutil.Process().children(recursive=True))
+            parts.end(born_since(self._others))
         self._alone.close()
 
     def wait_until_ready(self) -> None:
@@ -150,6 +152,15 @@ class Hub:
     def _check(self) -> None:
         if self._process and self._process.poll() is not None:
             raise HubError(f"JupyterHub ended: {last_line(self.settings.log)} (see {self.settings.log})")
+
+
+def born_since(others: Collection[psutil.Process]) -> list[psutil.Process]:
+    """Return this process's descendants, but for some children and theirs."""
+    found = [child for child in psutil.Process().children() if child not in others]
+    for child in list(found):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += child.children(recursive=True)
+    return found
 
 
 def _environment() -> dict[str, str]:

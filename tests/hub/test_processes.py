@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
+
+from probav_hub.parts import end
+from probav_hub.processes import born_since
 
 ADOPTING = """
 import subprocess, time
@@ -26,3 +31,28 @@ print("left" if status.exists() else "gone")
 def test_adopted_processes_leave_no_zombie():
     done = subprocess.run([sys.executable, "-c", ADOPTING], capture_output=True, text=True, timeout=60)
     assert done.stdout == "gone\n", done.stderr
+
+
+def test_children_of_before_are_no_hubs():
+    program = [sys.executable, "-c", "import subprocess, sys; subprocess.run(['sleep', '60'])"]
+    with subprocess.Popen(program) as other:
+        others = psutil.Process().children()
+        with subprocess.Popen(program) as own:
+            try:
+                wait_for_child(own)
+                wait_for_child(other)
+                found = {process.pid for process in born_since(others)}
+                assert found == {own.pid, psutil.Process(own.pid).children()[0].pid}
+            finally:
+                end([*tree(own), *tree(other)])
+
+
+def tree(process):
+    return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+
+
+def wait_for_child(process):
+    deadline = time.monotonic() + 30
+    while len(tree(process)) < 2:
+        assert time.monotonic() < deadline, "the program starts nothing"
+        time.sleep(0.05)
