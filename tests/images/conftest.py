@@ -153,7 +153,7 @@ def start(engine, image) -> Iterator[Callable[..., Inside]]:
     def begin(
         name: str, command: list[str] | None = None, volumes: dict[str, Any] | None = None, **options: Any
     ) -> Inside:
-        homes.append(engine.volumes.create(f"probav-test-{os.getpid()}-{len(homes)}"))
+        homes.append(engine.volumes.create(f"probav-test-home-{os.getpid()}-{len(homes)}"))
         defaults: dict[str, Any] = {
             "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "read_only": True,
             "tmpfs": {"/tmp": "rw,exec,nosuid,nodev,mode=1777"}, "detach": True,

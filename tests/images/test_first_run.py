@@ -24,7 +24,7 @@ from probav_hub.processes import local_requests
 from probav_hub.remote_kernel import RemoteKernel
 
 ROOT = Path(__file__).parents[2]
-NAME = f"probav-test-{os.getpid()}"
+NAME = f"probav-test-run-{os.getpid()}"
 SMALL = Profile(name="small", title="Small", cpu=2, memory="3G", processes=700)
 TINY = Profile(name="tiny", title="Tiny", cpu=1, memory="96M", processes=64)
 
