@@ -22,7 +22,7 @@ from probav_hub import parts
 from probav_hub.errors import HubError
 from probav_hub.settings import CONFIG_FILE, VARIABLE, Settings
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 1, 36, 37  # linux/prctl.h
 START_SECONDS = 120
 STOP_SECONDS = 60
 
@@ -68,7 +68,7 @@ class Hub:
     def __enter__(self) -> Hub:
         self._alone.enter_context(parts.only_hub(Path(self.settings.state)))
         self._others = psutil.Process().children()
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        self._alone.enter_context(_adopting())
         self.settings.save()
         parent = os.getpid()
 
@@ -180,6 +180,19 @@ def last_line(log: Path) -> str:
     """Return the last line of a log that says something."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "it left no message"
+
+
+@contextlib.contextmanager
+def _adopting() -> Iterator[None]:
+    """Adopt what descendants leave; then again only if it was so before: nobody else waits for them."""
+    before = ctypes.c_int(0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        _prctl(PR_SET_CHILD_SUBREAPER, before.value)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -47,6 +47,30 @@ def test_children_of_before_are_no_hubs():
                 end([*tree(own), *tree(other)])
 
 
+ADOPTS = """
+import os, subprocess
+import psutil
+from probav_hub.processes import _adopting
+
+def adopted():
+    orphan = subprocess.run(["sh", "-c", "sleep 60 >&2 & echo $!"], stdout=subprocess.PIPE, text=True).stdout
+    process = psutil.Process(int(orphan))
+    is_ours = process.ppid() == os.getpid()
+    process.kill()
+    return is_ours
+
+with _adopting():
+    within = adopted()
+print(within, adopted())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has processes that adopt")
+def test_a_process_adopts_only_while_it_runs_a_hub():
+    done = subprocess.run([sys.executable, "-c", ADOPTS], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True False\n", done.stderr
+
+
 def tree(process):
     return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
 

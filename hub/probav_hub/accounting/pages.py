@@ -9,10 +9,9 @@ import secrets
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from jinja2 import Environment, FileSystemLoader
-from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
+from jupyterhub.services.auth import HubOAuthCallbackHandler
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from sqlalchemy import select
 from tornado import web
@@ -24,17 +23,16 @@ from probav_hub.accounting.recording import ReportError, read
 from probav_hub.accounting.service import State
 from probav_hub.accounting.standing import BYTES, DAY, RESOURCES, Standing, days, moment, standings
 from probav_hub.accounting.totals import Total, totals
+from probav_hub.web import Nothing, Page, Style, templates
 
 TEMPLATES = Path(__file__).with_name("templates")
 DAYS, MOST_DAYS = 30, 3660
-POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def application(state: State, prefix: str, hub_prefix: str) -> web.Application:
     """Return the service's web application, below a prefix of the hub's address."""
-    templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
-                            lstrip_blocks=True)  # fmt: skip
-    templates.globals.update(prefix=prefix, hub=hub_prefix, moment=moment, days=days, resources=RESOURCES)
+    made = templates(TEMPLATES, prefix, hub_prefix, "Own use")
+    made.globals.update(moment=moment, days=days, resources=RESOURCES)
     registry = CollectorRegistry()
     registry.register(Use(state))
     return web.Application(
@@ -49,14 +47,14 @@ def application(state: State, prefix: str, hub_prefix: str) -> web.Application:
             (f"{prefix}oauth_callback", HubOAuthCallbackHandler),
         ],
         state=state,
-        templates=templates,
+        templates=made,
         cookie_secret=secrets.token_bytes(32),
         default_handler_class=Nothing,
     )
 
 
-class Handler(HubOAuthenticated, web.RequestHandler):  # type: ignore[misc]
-    """A page that only those see who have logged in to the hub."""
+class Handler(Page):
+    """An answer of this service."""
 
     @property
     def state(self) -> State:
@@ -64,56 +62,12 @@ class Handler(HubOAuthenticated, web.RequestHandler):  # type: ignore[misc]
         found: State = self.settings["state"]
         return found
 
-    @property
-    def groups(self) -> list[str]:
-        """The groups of who asks."""
-        return list(self.current_user.get("groups", ()))
-
-    def set_default_headers(self) -> None:
-        """Let a page load nothing but our own style, be in no frame and be kept by nobody."""
-        self.set_header("Content-Security-Policy", POLICY)
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "same-origin")
-        self.set_header("Cache-Control", "no-store")
-        self.clear_header("Server")
-
-    def write_error(self, status_code: int, **about: Any) -> None:
-        """Say what is wrong, and nothing of how the service is made."""
-        error = about.get("exc_info", (None, None))[1]
-        told = error.log_message if isinstance(error, web.HTTPError) and error.log_message else self._reason
-        self.show("error.html", what=told, code=status_code)
-
-    def show(self, name: str, **values: Any) -> None:
-        """Answer with a page."""
-        self.finish(self.settings["templates"].get_template(name).render(**values))
-
-    def require_user(self) -> str:
-        """Return the name of the user who asks."""
-        if self.current_user["kind"] != "user":
-            raise web.HTTPError(403, "This page is for users: a service has no use of its own.")
-        return str(self.current_user["name"])
-
     def require_operator(self) -> None:
         """Refuse who isn't an admin of the hub, and tokens that may not read users, such as servers' own."""
-        user = self.current_user
-        by_token = "Authorization" in self.request.headers or self.get_argument("token", None) is not None
-        if by_token and not _holds(user, "list:users"):
+        if self.is_by_token and not self.holds("list:users"):
             raise web.HTTPError(403, "This token may not read about users: it needs the scope list:users.")
-        if user["kind"] == "user" and not user.get("admin"):
+        if self.current_user["kind"] == "user" and not self.sees_all:
             raise web.HTTPError(403, "This page is for admins of the hub; your own use is on the other one.")
-
-
-def _holds(user: dict[str, Any], scope: str) -> bool:
-    """Return whether a token has a scope without a filter, as the hub tells it."""
-    return scope in user.get("scopes", ())
-
-
-class Nothing(Handler):
-    """What isn't there."""
-
-    def prepare(self) -> None:
-        """Say so."""
-        raise web.HTTPError(404, "There is no such page.")
 
 
 class Own(Handler):
@@ -122,7 +76,7 @@ class Own(Handler):
     @web.authenticated
     def get(self) -> None:
         """Show what is used, what is left, and when there is room again."""
-        user, now = self.require_user(), time.time()
+        user, now = self.user, time.time()
         found = standings(self.state.engine, self.state.budgets, user, self.groups, now)
         own, _ = totals(self.state.engine, now - DAYS * DAY, user)
         with self.state.engine.connect() as connection:
@@ -130,7 +84,7 @@ class Own(Handler):
             stops = [row.text for row in connection.execute(query.order_by(STOPS.c.id.desc()).limit(10))]
         self.show(
             "own.html", user=user, standings=found, total=own[0] if own else Total(user), length=DAYS,
-            warnings=warnings(self.state.engine, user), stops=stops, is_admin=self.current_user.get("admin"),
+            warnings=warnings(self.state.engine, user), stops=stops,
             running=[server for server in self.state.servers if server.user == user],
         )  # fmt: skip
 
@@ -186,16 +140,17 @@ class Reads(Handler):
     def check_xsrf_cookie(self) -> None:
         """Ask for no cookie of a form: who posts shows a token of their own in a header."""
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Let nobody in by a cookie, which a browser would show for another site's page."""
         if "Authorization" not in self.request.headers:
             raise web.HTTPError(403, "Only a token in the header Authorization is taken here.")
+        await super().prepare()
 
     def post(self) -> None:
         """Keep what was read by the token's user, and answer with what is left."""
         if self.current_user is None:
             raise web.HTTPError(403, "This token is not valid here.")
-        user = self.require_user()
+        user = self.user
         try:
             told = json.loads(self.request.body)
             read(self.state.engine, user, self.groups, told, time.time())
@@ -210,13 +165,6 @@ class Reads(Handler):
             "warnings": warnings(self.state.engine, user),
         })  # fmt: skip
 
-    def write_error(self, status_code: int, **about: Any) -> None:
-        """Say what is wrong, in JSON."""
-        error = about.get("exc_info", (None, None))[1]
-        told = error.log_message if isinstance(error, web.HTTPError) and error.log_message else self._reason
-        self.set_header("Content-Type", "application/json")
-        self.finish({"message": told})
-
 
 class Metrics(Handler):
     """Figures for Prometheus."""
@@ -228,7 +176,7 @@ class Metrics(Handler):
     @web.authenticated
     def get(self) -> None:
         """Answer whom the hub lets read metrics."""
-        if not _holds(self.current_user, "read:metrics"):
+        if not self.holds("read:metrics"):
             raise web.HTTPError(403, "This token may not read metrics: it needs the scope read:metrics.")
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.finish(generate_latest(self._registry))
@@ -236,17 +184,6 @@ class Metrics(Handler):
     def get_login_url(self) -> str:
         """Send nobody to a form: who asks is a program."""
         raise web.HTTPError(403, "Show a token with the scope read:metrics.")
-
-
-class Style(web.RequestHandler):
-    """How the pages look."""
-
-    def get(self) -> None:
-        """Answer with the style sheet."""
-        self.set_header("Content-Type", "text/css; charset=utf-8")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "max-age=3600")
-        self.finish((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
 def _days(handler: web.RequestHandler) -> int:

@@ -9,26 +9,21 @@ import asyncio
 import json
 import logging
 import os
-import ssl
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-from jupyterhub.utils import make_ssl_context
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 from tornado.httpclient import HTTPClientError
-from tornado.httpserver import HTTPServer
 
 from probav_hub.accounting.database import NAME, open_database
 from probav_hub.accounting.enforcing import enforce, stopped
 from probav_hub.accounting.hub_api import Hub, running
 from probav_hub.accounting.recording import Recorder, Running, boot
 from probav_hub.configuration import Accounting, Budget, Configuration, Profile
+from probav_hub.web import certificates, listen
 
 VARIABLE = "PROBAV_ACCOUNTING"
 MOST_BODY = 4096  # bytes of a request
@@ -116,36 +111,16 @@ async def keep_looking(state: State, hub: Hub) -> None:
         await asyncio.sleep(max(0.2, state.accounting.every_seconds - (time.monotonic() - began)))
 
 
-def certificates(environment: Mapping[str, str]) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
-    """Return how to ask others and how to be asked, where the hub's parts know each other by certificates."""
-    key = environment.get("JUPYTERHUB_SSL_KEYFILE")
-    if not key:
-        return None, None
-    files = (key, environment["JUPYTERHUB_SSL_CERTFILE"], environment["JUPYTERHUB_SSL_CLIENT_CA"])
-    ask: Any = make_ssl_context(*files)
-    answer: Any = make_ssl_context(*files, purpose=ssl.Purpose.CLIENT_AUTH)
-    return ask, answer
-
-
 async def serve() -> None:
     """Serve until the process is told to end."""
     from probav_hub.accounting.pages import application
 
     environment = os.environ
     state = State.of(environment[VARIABLE])
-    ask, answer = certificates(environment)
+    ask, _ = certificates(environment)
     hub = Hub(environment["JUPYTERHUB_API_URL"], environment["JUPYTERHUB_API_TOKEN"], ask)
-    where = urlsplit(environment["JUPYTERHUB_SERVICE_URL"])
-    server = HTTPServer(
-        application(
-            state, environment["JUPYTERHUB_SERVICE_PREFIX"], environment.get("JUPYTERHUB_BASE_URL", "/")
-        ),
-        ssl_options=answer,
-        max_body_size=MOST_BODY,
-        max_header_size=16384,
-        idle_connection_timeout=60,
-    )
-    server.listen(where.port or 0, where.hostname or "127.0.0.1")
+    prefix, base = environment["JUPYTERHUB_SERVICE_PREFIX"], environment.get("JUPYTERHUB_BASE_URL", "/")
+    listen(application(state, prefix, base), environment, MOST_BODY)
     await keep_looking(state, hub)
 
 

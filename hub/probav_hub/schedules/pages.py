@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import available_timezones
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment
 from jupyterhub.services.auth import HubOAuthCallbackHandler
 from tornado import web
 
@@ -20,24 +20,23 @@ from probav_hub.schedules import api, changes, moments
 from probav_hub.schedules.drafts import Draft, DraftError, parameters
 from probav_hub.schedules.servers import UnreachableError
 from probav_hub.schedules.tables import ACTIVE, FAILED, Run, Schedule
-from probav_hub.schedules.web import Handler, Nothing, Parts
+from probav_hub.schedules.web import Handler, Parts
+from probav_hub.web import Nothing, Style, templates
 
 TEMPLATES = Path(__file__).with_name("templates")
 _SHOWN = 3  # coming moments
 _ACTIONS = ("run", "pause", "resume", "delete")
 
 
-def environment(prefix: str, base: str) -> Environment:
+def environment(prefix: str, hub: str) -> Environment:
     """Return what makes pages of templates."""
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    made.globals.update(prefix=prefix, base=base, active=ACTIVE, failed=FAILED)
+    made = templates(TEMPLATES, prefix, hub, "Schedules")
+    made.globals.update(active=ACTIVE, failed=FAILED)
     made.filters.update(at=at, when=when, lasted=lasted, state=state, quoted=lambda path: quote(path))
     return made
 
 
-def application(parts: Parts, cookie_secret: bytes, is_secure: bool) -> web.Application:
+def application(parts: Parts, hub: str, cookie_secret: bytes, is_secure: bool) -> web.Application:
     """Return the service's web application; cookies are for TLS alone where that is spoken."""
     prefix = parts.prefix
     number = r"(\d+)"
@@ -59,6 +58,7 @@ def application(parts: Parts, cookie_secret: bytes, is_secure: bool) -> web.Appl
             (f"{prefix}oauth_callback", HubOAuthCallbackHandler),
         ],
         parts=parts,
+        templates=environment(prefix, hub),
         cookie_secret=cookie_secret,
         xsrf_cookie_kwargs={"samesite": "lax", **({"secure": True} if is_secure else {})},
         default_handler_class=Nothing,
@@ -111,7 +111,7 @@ class Form(Handler):
     async def form(self, title: str, fields: dict[str, Any], **more: Any) -> None:
         """Show it."""
         given = self.parts.configuration
-        own = of_user(given.profiles, self.current_user.get("groups", ()))
+        own = of_user(given.profiles, self.groups)
         await self.show(
             "form.html",
             title=title,
@@ -252,17 +252,6 @@ class Stop(Handler):
         changes.stop(self.store, run, time.time())
         self.parts.scheduler.wake()
         self.redirect(f"{self.parts.prefix}{run.schedule_id}", status=303)
-
-
-class Style(web.RequestHandler):
-    """The style of the pages."""
-
-    def get(self) -> None:
-        """Return it."""
-        self.set_header("Content-Type", "text/css; charset=utf-8")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "max-age=300")
-        self.write((TEMPLATES / "style.css").read_bytes())
 
 
 def coming(cron: str, timezone: str) -> list[str]:

@@ -13,38 +13,23 @@ import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-
-from jupyterhub.utils import make_ssl_context
-from tornado.httpserver import HTTPServer
 
 from probav_hub.authentication import kept
 from probav_hub.configuration import Configuration
 from probav_hub.schedules.following import Follower
 from probav_hub.schedules.mail import Postman
-from probav_hub.schedules.pages import application, environment
+from probav_hub.schedules.pages import application
 from probav_hub.schedules.scheduler import Scheduler
 from probav_hub.schedules.servers import Servers
 from probav_hub.schedules.store import Store
 from probav_hub.schedules.tables import Schedule
 from probav_hub.schedules.web import Parts
+from probav_hub.web import certificates, listen
 
 VARIABLE = "PROBAV_SCHEDULES"
 DATABASE = "schedules.sqlite"
 MOST_BODY = 65536  # bytes of a request
 LOG = logging.getLogger("probav.schedules")
-
-
-def certificates(given: Mapping[str, str]) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
-    """Return how to ask others and how to be asked, where the hub's parts know each other by certificates."""
-    key = given.get("JUPYTERHUB_SSL_KEYFILE")
-    if not key:
-        return None, None
-    files = (key, given["JUPYTERHUB_SSL_CERTFILE"], given["JUPYTERHUB_SSL_CLIENT_CA"])
-    ask: Any = make_ssl_context(*files)
-    answer: Any = make_ssl_context(*files, purpose=ssl.Purpose.CLIENT_AUTH)
-    return ask, answer
 
 
 class Pinned:
@@ -79,7 +64,7 @@ async def serve(given: Mapping[str, str]) -> None:
     lock = open(state / "schedules.lock", "w")  # held until the process ends
     await only_one(lock.fileno())
     prefix, base = given["JUPYTERHUB_SERVICE_PREFIX"], given.get("JUPYTERHUB_BASE_URL", "/")
-    internal, answer = certificates(given)
+    internal, _ = certificates(given)
     store = Store(state / DATABASE)
     servers = Servers(
         given["JUPYTERHUB_API_URL"], given["JUPYTERHUB_API_TOKEN"], own["proxy"], internal,
@@ -92,13 +77,9 @@ async def serve(given: Mapping[str, str]) -> None:
 
     postman = Postman(store, configuration.schedules.mail, link)
     scheduler = Scheduler(store, follower, postman, configuration.schedules)
-    parts = Parts(store, servers, scheduler, configuration, environment(prefix, base), prefix, base)
-    where = urlsplit(given["JUPYTERHUB_SERVICE_URL"])
-    server = HTTPServer(
-        application(parts, bytes.fromhex(kept(state / "schedules_cookie_secret")), own["secure"]),
-        ssl_options=answer, max_body_size=MOST_BODY, max_header_size=16384, idle_connection_timeout=60,
-    )  # fmt: skip
-    server.listen(where.port or 0, where.hostname or "127.0.0.1")
+    parts = Parts(store, servers, scheduler, configuration, prefix)
+    secret = bytes.fromhex(kept(state / "schedules_cookie_secret"))
+    listen(application(parts, base, secret, own["secure"]), given, MOST_BODY)
     LOG.info("Schedules are looked at")
     await scheduler.forever()
 
