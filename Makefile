@@ -21,10 +21,10 @@ demo: ## the quickstart without a browser, on the demo archive or on the product
 images: ## build the images of IMAGES= (hub, user, executor; user-desktop only if named) with buildah or docker
 	@$(PYTHON) images/build.py $(IMAGES)
 
-test: ## every test: the quick ones two at a time, then those with Spark, a hub or a browser one by one
+test: ## every test: the quick ones two at a time, then those with Spark, a hub or a browser, two files at a time
 	@$(PYTHON) bootstrap.py test
 	@$(BIN)/pytest -n 2 -m "not spark and not e2e and not cluster and not load and not images" $(PYTEST_ARGS); quick=$$?; \
-	$(BIN)/pytest -m "(spark or e2e) and not cluster and not load and not images" $(PYTEST_ARGS); slow=$$?; \
+	$(BIN)/pytest -n 2 --dist loadfile -m "(spark or e2e) and not cluster and not load and not images" $(PYTEST_ARGS); slow=$$?; \
 	[ $$quick = 5 ] && quick=$$slow; [ $$slow = 5 ] && slow=$$quick; [ "$$quick$$slow" = 00 ]  # 5: none selected
 
 test-clusters: ## queries and faults on real clusters, Livy and what else comes from Maven Central; skips what can't be had

@@ -56,7 +56,7 @@ def test_a_killed_supervisor_takes_the_hub_along(start_hub):
     assert psutil.wait_procs(before, timeout=60)[1] == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.load)])
 def test_other_signals_stop_it_too_and_the_next_start_keeps_the_homes(start_hub, how):
     first = start_hub()
     first.start_server(first.log_in())

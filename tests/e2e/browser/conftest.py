@@ -36,12 +36,15 @@ class Lab:
         URL of every request and WebSocket.
     complaints : list of str
         Errors of the console and uncaught exceptions.
+    ended : set of str
+        Kernels that `end_kernels` ended: a page that is about to go may still ask after their memory.
     """
 
     context: BrowserContext
     page: Page = field(init=False)
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
     kernel_answers: int = 0
 
     def __post_init__(self) -> None:
@@ -61,7 +64,9 @@ class Lab:
             self.kernel_answers += 1
 
     def _hear(self, message: object) -> None:
-        if message.type == "error":
+        url = message.location["url"]
+        of_ended = "/kernel_usage/" in url and any(kernel in url for kernel in self.ended)
+        if message.type == "error" and not of_ended:
             self.complaints.append(f"{message.text} ({message.location})")
 
     @property
@@ -108,6 +113,7 @@ class Lab:
         }
         web = self.context.request
         for session in web.get(f"{server}/api/sessions").json():
+            self.ended.add(session["kernel"]["id"])
             ended = web.delete(f"{server}/api/sessions/{session['id']}", headers={"X-XSRFToken": token})
             assert ended.ok, ended.text()
 

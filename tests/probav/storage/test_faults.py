@@ -173,7 +173,8 @@ def new_files(url, folder, before):
     return len(set(os.listdir(Path(url, folder))) - before)
 
 
-def test_a_writer_killed_at_twenty_moments(world, later, tmp_path):
+@pytest.mark.parametrize("count", [7, pytest.param(20, marks=pytest.mark.load)])
+def test_a_writer_killed_at_moments(world, later, tmp_path, count):
     url = world.copy(tmp_path)
     folders = ("snapshots", "transactions", "manifests", "chunks")
     before = {folder: set(os.listdir(Path(url, folder))) for folder in folders}
@@ -184,7 +185,7 @@ def test_a_writer_killed_at_twenty_moments(world, later, tmp_path):
     written = [(folder, n + 1) for folder in folders for n in range(new_files(url, folder, before[folder]))]
     chance = random.Random(20)
     moments = [(folder, 1) for folder in folders] + [("chunks", 0)] * 2
-    moments += [chance.choice(written) for _ in range(20 - len(moments))]
+    moments += [chance.choice(written) for _ in range(count - len(moments))]
     killed = 0
     with read_meanwhile(url, tmp_path):
         for folder, number in chance.sample(moments, len(moments)):
@@ -207,7 +208,7 @@ def test_a_writer_killed_at_twenty_moments(world, later, tmp_path):
             same_as_before = probav.open_archive(url, snapshot=before.snapshot)
             assert len(same_as_before[S10].times) == len(later.dates) - 1
             later.check(same_as_before, whole=False)
-    assert killed >= 15  # a later dekad may need fewer files than the first did
+    assert killed >= 0.7 * count  # a later dekad may need fewer files than the first did
     later.check(probav.open_archive(url))
     assert probav.open_archive(url).verify().ok
 
