@@ -1,4 +1,4 @@
-"""How a service of the hub is reached: where the hub says, within bounds, and by certificates if there are any."""
+"""How a service of the hub is reached: where the hub says, within bounds, by certificates where they are used."""
 
 from __future__ import annotations
 
