@@ -1,4 +1,4 @@
-"""How a service of the hub is reached: where the hub says, within bounds, by certificates where they are used."""
+"""How a service of the hub is reached: where the hub says, within bounds, by certificates if it has any."""
 
 from __future__ import annotations
 
