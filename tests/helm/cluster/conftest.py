@@ -6,38 +6,30 @@ There is no kubelet: `kubelet` does for executors what one would do, as processe
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import hashlib
 import json
 import os
 import re
 import secrets
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import yaml
-from platformdirs import user_cache_path
 
 from helm import tool
+from helm.node import Unavailable
+from helm.node.control import control, free_port
+from helm.node.parts import kubeconfig
+from helm.node.process import Process, wait_for
+from helm.node.programs import CONTROL, programs
 
-SOURCES = Path(__file__).parent / "api_server"
-PACKAGES = {
-    "server": "go.etcd.io/etcd/server/v3",
-    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
-}
 LAB = "lab"
 VALUES = {
     "hub": {
@@ -51,77 +43,9 @@ VALUES = {
 }  # fmt: skip
 
 
-def wait_for(what: Callable[[], Any], seconds: float, otherwise: Callable[[], str] = lambda: "") -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            if found := what():
-                return found
-        time.sleep(0.1)
-    pytest.fail(f"waited {seconds:.0f} s in vain: {otherwise()}")
-
-
 @pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     return wait_for
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def programs() -> dict[str, Path]:
-    """Return etcd, API server and controllers, built by Go where `make test-kubernetes` asks for it."""
-    digest = hashlib.sha256((SOURCES / "go.sum").read_bytes()).hexdigest()[:12]
-    folder = user_cache_path("probav") / "kubernetes" / digest
-    missing = [name for name in PACKAGES if not (folder / name).is_file()]
-    if missing and os.environ.get("PROBAV_BUILD_KUBERNETES") != "1":
-        pytest.skip("no API server of Kubernetes is built: `make test-kubernetes` does that")
-    if missing and not shutil.which("go"):
-        pytest.skip("no API server of Kubernetes can be built: there is no Go")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in missing:
-        done = subprocess.run(
-            ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", folder / name, PACKAGES[name]], cwd=SOURCES,
-            capture_output=True, text=True, env={**os.environ, "CGO_ENABLED": "0"},
-        )  # fmt: skip
-        if done.returncode:
-            pytest.skip(f"{PACKAGES[name]} can't be built: {done.stderr.strip().splitlines()[-1]}")
-    return {name: folder / name for name in PACKAGES}
-
-
-@dataclass
-class Process:
-    """A process with its log, which ends with the test session."""
-
-    words: list[Any]
-    log: Path
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def __enter__(self) -> Process:
-        libc, terminated = ctypes.CDLL(None), signal.SIGTERM
-        die_with_the_tests = partial(libc.prctl, 1, terminated, 0, 0, 0)  # PR_SET_PDEATHSIG
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [str(word) for word in self.words], env={**os.environ, **self.environment}, stdout=log,
-                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-                cwd=self.log.parent, preexec_fn=die_with_the_tests,
-            )  # fmt: skip
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(20)
-
-    def said(self) -> str:
-        return f"{self.words[0]} said:\n{self.log.read_text(errors='replace')[-3000:]}"
 
 
 @dataclass
@@ -164,56 +88,25 @@ class Api:
         return Api(self.url, answer.json()["status"]["token"], self.authority)
 
     def kubeconfig(self, file: Path) -> Path:
-        file.write_text(yaml.safe_dump({
-            "apiVersion": "v1", "kind": "Config", "current-context": "lab",
-            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab", "namespace": LAB}}],
-            "clusters": [{"name": "lab", "cluster": {
-                "server": self.url, "certificate-authority": str(self.authority)}}],
-            "users": [{"name": "lab", "user": {"token": self.token}}],
-        }))  # fmt: skip
-        file.chmod(0o600)
-        return file
+        return kubeconfig(file, self.url, self.authority, self.token, LAB)
 
 
 @pytest.fixture(scope="session")
-def api(programs, tmp_path_factory) -> Iterator[Api]:
-    folder = tmp_path_factory.mktemp("api")
-    etcd, peer, port = free_port(), free_port(), free_port()
-    token = secrets.token_hex(16)
-    (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
-    (folder / "tokens.csv").chmod(0o600)
-    key = folder / "key.pem"
-    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-    store = Process(
-        [programs["server"], "--data-dir", folder / "etcd", "--listen-client-urls", f"http://127.0.0.1:{etcd}",
-         "--advertise-client-urls", f"http://127.0.0.1:{etcd}", "--listen-peer-urls", f"http://127.0.0.1:{peer}",
-         "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}",
-         "--initial-cluster", f"default=http://127.0.0.1:{peer}", "--unsafe-no-fsync"], folder / "etcd.log",
-    )  # fmt: skip
-    server = Process(
-        [programs["kube-apiserver"], "--etcd-servers", f"http://127.0.0.1:{etcd}", "--secure-port", port,
-         "--bind-address", "127.0.0.1", "--cert-dir", folder / "certs",
-         "--token-auth-file", folder / "tokens.csv",
-         "--authorization-mode", "RBAC", "--allow-privileged", "--service-cluster-ip-range", "10.96.0.0/16",
-         "--service-account-issuer", "https://kubernetes.default.svc", "--service-account-key-file", key,
-         "--service-account-signing-key-file", key, "--external-hostname", "localhost"],
-        folder / "server.log",
-    )  # fmt: skip
-    with store, server:
-        made = Api(f"https://127.0.0.1:{port}", token, folder / "certs" / "apiserver.crt")
-        wait_for(lambda: made.authority.is_file() and made.ask("GET", "/readyz").ok, 120, server.said)
-        controllers = Process(
-            [programs["kube-controller-manager"], "--kubeconfig", made.kubeconfig(folder / "kubeconfig"),
-             "--controllers", "garbagecollector,serviceaccount", "--use-service-account-credentials=false",
-             "--leader-elect=false", "--secure-port", 0], folder / "controllers.log",
-        )  # fmt: skip
+def api(tmp_path_factory) -> Iterator[Api]:
+    try:
+        built = programs(CONTROL)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    with control(built, tmp_path_factory.mktemp("api")) as plane:
+        made = Api(plane.url, plane.token, plane.authority)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {
             "name": LAB, "labels": {"pod-security.kubernetes.io/warn": "restricted"}}}  # fmt: skip
         assert made.ask("POST", "/api/v1/namespaces", namespace).status_code == 201
-        with controllers:
-            account = f"/api/v1/namespaces/{LAB}/serviceaccounts/default"
-            wait_for(lambda: made.get(account), 60, controllers.said)
-            yield made
+        account = f"/api/v1/namespaces/{LAB}/serviceaccounts/default"
+        wait_for(
+            lambda: made.get(account), 60, lambda: (plane.folder / "controllers.log").read_text()[-3000:]
+        )
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,91 @@
+"""Images for a node: ours from podman's store, and two of one file each that are made here.
+
+They stay in the user's cache, a folder that containerd owns: moving them in takes minutes the first time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+from helm.node.parts import NAMES, PAUSE, SOCKET
+from helm.node.programs import Unavailable
+from helm.node.space import Space
+
+OURS = ("probav-hub", "probav-user", "probav-executor")
+VERSION = "0.1.0"
+
+
+def bring_in(space: Space, programs: dict[str, Path]) -> dict[str, str]:
+    """Let containerd have all images that it lacks; return the ids of ours.
+
+    Raises
+    ------
+    Unavailable
+        If podman has no image of ours.
+    """
+    for name, program in ((PAUSE, programs["pause"]), (NAMES, programs["coredns"])):
+        file = space.folder / "image.tar"
+        _write(file, name, program)
+        _import(space, programs, file)
+        file.unlink()
+    found = {}
+    for name in OURS:
+        image = f"localhost/{name}:{VERSION}"
+        known = subprocess.run(
+            ["podman", "image", "inspect", "--format", "{{.Id}}", image], capture_output=True, text=True
+        )
+        if known.returncode:
+            raise Unavailable(f"podman has no image {image}: `make images` makes it")
+        found[name] = known.stdout.strip()
+        if found[name] not in _there(space, programs):
+            saved = subprocess.Popen(["podman", "save", "--quiet", image], stdout=subprocess.PIPE)
+            _import(space, programs, "-", stdin=saved.stdout)
+            if saved.wait():
+                raise Unavailable(f"podman can't save {image}")
+            _ctr(space, programs, "images", "label", image, f"probav={found[name]}")
+        for prefix in ("docker.io/library/",):
+            _ctr(space, programs, "images", "tag", "--force", image, f"{prefix}{name}:{VERSION}")
+    return found
+
+
+def _there(space: Space, programs: dict[str, Path]) -> str:
+    return _ctr(space, programs, "images", "list")
+
+
+def _import(space: Space, programs: dict[str, Path], file: Path | str, **options: object) -> None:
+    _ctr(space, programs, "images", "import", "--local", "--discard-unpacked-layers", file, **options)
+
+
+def _ctr(space: Space, programs: dict[str, Path], *words: object, **options: object) -> str:
+    return space.run(
+        programs["ctr"], "--address", SOCKET, "--namespace", "k8s.io", *words, seconds=900, **options
+    )
+
+
+def _write(file: Path, name: str, program: Path) -> None:
+    """Write an image, as `docker save` does, that holds one program."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as inner:
+        info = tarfile.TarInfo(program.name)
+        info.size, info.mode = program.stat().st_size, 0o755
+        with program.open("rb") as stream:
+            inner.addfile(info, stream)
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    config = json.dumps({
+        "architecture": "amd64", "os": "linux", "config": {"Entrypoint": [f"/{program.name}"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    })  # fmt: skip
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}])
+    with tarfile.open(file, "w") as outer:
+        for path, content in (
+            ("layer.tar", layer.getvalue()), ("config.json", config.encode()),
+            ("manifest.json", manifest.encode()),
+        ):  # fmt: skip
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            outer.addfile(info, io.BytesIO(content))
