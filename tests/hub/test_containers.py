@@ -224,3 +224,14 @@ def test_containers_reach_the_accounting_by_a_door_of_its_own():
     c.Spawner.environment, c.JupyterHub.services = {}, []
     configured.doors(c, "10.89.0.1", 8081)
     assert [service["name"] for service in c.JupyterHub.services] == ["door"]
+
+
+def test_a_hub_in_a_container_opens_a_door_to_the_accounting_alone():
+    from traitlets.config import Config
+
+    c = Config()
+    c.JupyterHub.services = []
+    c.Spawner.environment = {"PROBAV_ACCOUNTING_URL": "http://127.0.0.1:20123/services/accounting/"}
+    configured.doors(c, "hub")
+    assert [service["command"][-2:] for service in c.JupyterHub.services] == [["hub", "20123"]]
+    assert c.Spawner.environment["PROBAV_ACCOUNTING_URL"] == "http://hub:20123/services/accounting/"

@@ -55,17 +55,18 @@ def environment(before: dict[str, str], settings: Settings) -> dict[str, str]:
 def the_way_to_the_hub(c: Any, settings: Settings, address: str) -> None:
     """Let containers reach the hub: through its door, or by its name where it is in one itself."""
     docker, port = settings.configuration.docker, settings.hub_port
-    if docker.hub_host:
+    if docker.hub_host:  # where the hub itself listens
         c.JupyterHub.hub_ip = docker.hub_host
+        doors(c, docker.hub_host)
         return
     found = gateway(client(address), docker.network)
     c.Spawner.hub_connect_url = f"http://{found}:{port}"
     doors(c, found, port)
 
 
-def doors(c: Any, address: str, port: int) -> None:
-    """Open doors at an address of the containers' network: to the hub's port, and to the accounting's."""
-    ports = {"door": port}
+def doors(c: Any, address: str, hub_port: int | None = None) -> None:
+    """Open doors at an address or name on the containers' network: to the accounting, and to the hub's port."""
+    ports = {"door": hub_port} if hub_port else {}
     if told := c.Spawner.environment.get(accounting.URL):
         where = urlsplit(told)
         ports["door-accounting"] = where.port or 80
