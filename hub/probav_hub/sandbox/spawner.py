@@ -14,9 +14,9 @@ from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.traitlets import ByteSpecification
-from jupyterhub.utils import random_port
 from traitlets import Float, Integer, List, Unicode, default
 
+from probav_hub import ports
 from probav_hub.configuration import Profile
 from probav_hub.errors import HubError
 from probav_hub.refusal import Refusal
@@ -119,7 +119,19 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
 
     async def start(self) -> tuple[str, int]:
         """Start the server and return where it listens, when it does."""
-        self.port = random_port()  # one that nobody can know before
+        for port in ports.choices():  # which nobody can know before
+            self.port = port
+            try:
+                await self._start()
+            except ports.PortTakenError:
+                self.log.warning("Port %d was taken before the server %s had it", port, self._log_name)
+                await self.stop(now=True)
+            else:
+                return ports.ADDRESS, port
+        raise _refused(ports.refusal())
+
+    async def _start(self) -> None:
+        """Start the server on its port, and return when it listens."""
         self._code = self._killed = 0
         environment, inner = self.get_env(), [*self.cmd, *self.get_args()]
         groups = [
@@ -141,7 +153,6 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
         run.kept_by(self.pid)
         self.run_name = run.folder.name
         await self._until_it_listens(run)
-        return "127.0.0.1", self.port
 
     def _prepare(self, inner: list[str], environment: dict[str, str], names: list[str]) -> Run:
         """Write down what the sandbox is made of."""
@@ -215,6 +226,11 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
         """Return when the user's own process listens on the port.
 
         JupyterHub would send the user's browser, with its tokens, to whoever listens there.
+
+        Raises
+        ------
+        PortTakenError
+            If another process has the port.
         """
         uid = Plan.load(run.folder).uid
         while True:
@@ -222,9 +238,10 @@ class SandboxSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
             if found == {uid}:
                 return
             if found:
-                await self.stop(now=True)
-                raise _refused(f"Another process of this machine took port {self.port}: please start again.")
+                raise ports.PortTakenError
             if self.proc is None or self.proc.poll() is not None:
+                if ports.is_taken(self.port):  # by a connection
+                    raise ports.PortTakenError
                 raise _refused(
                     self._collect(run) or "The server ended as it started; the log has no word of it."
                 )

@@ -16,6 +16,7 @@ import sys
 
 import psutil
 import pytest
+from jupyterhub.utils import random_port
 
 from probav_hub.configuration import Profile
 from probav_hub.sandbox import listeners, machine
@@ -208,17 +209,34 @@ async def _first(events):
         return
 
 
-def test_who_took_the_port_gets_no_visitors(new_spawner, monkeypatch):
-    async def run():
-        with socket.create_server(("127.0.0.1", 0)) as thief:
-            port = thief.getsockname()[1]
-            monkeypatch.setattr("probav_hub.sandbox.spawner.random_port", lambda: port)
-            spawner = new_spawner()
-            with pytest.raises(Exception, match=f"took port {port}"):
-                await spawner.start()
-        assert await spawner.poll() is not None
+@pytest.mark.parametrize("thefts", [1, 2])
+def test_who_took_the_port_gets_no_visitors(new_spawner, monkeypatch, thefts):
+    thieves = []
 
-    asyncio.run(run())
+    def choose():
+        port = random_port()
+        if len(thieves) < thefts:  # between the choice and the server's start
+            thieves.append(socket.create_server(("127.0.0.1", port)))
+        return port
+
+    async def run():
+        monkeypatch.setattr("probav_hub.ports.random_port", choose)
+        spawner = new_spawner()
+        if thefts == 2:
+            with pytest.raises(Exception, match="took its port 2 times in a row: please start it again"):
+                await spawner.start()
+            assert await spawner.poll() is not None
+            return
+        _, port = await spawner.start()
+        assert port != thieves[0].getsockname()[1]
+        assert listeners.owners(port) == {Plan.load(spawner.run.folder).uid}
+        await spawner.stop()
+
+    try:
+        asyncio.run(run())
+    finally:
+        for thief in thieves:
+            thief.close()
 
 
 def test_its_environment_is_the_sandboxs_and_knows_its_limits(new_spawner):
