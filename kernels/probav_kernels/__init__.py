@@ -18,11 +18,17 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from probav_kernels.scala import register
     from probav_kernels.server_time import time_left
     from probav_kernels.session import LazySpark
+    from probav_kernels.waiting import watch
 
     try:
         configure()
+        waiting = watch()
     except ConfigurationError as error:  # `spark` says it again when it is used
         sys.stderr.write(f"{error}\n")
+        waiting = None
+    if waiting is not None:
+        shell.events.register("pre_run_cell", waiting.before)
+        shell.events.register("post_run_cell", waiting.after)
     shell.events.register("pre_run_cell", before_cell)
     if (own := meter()) is not None:
         shell.events.register("pre_run_cell", Warnings(own).show)

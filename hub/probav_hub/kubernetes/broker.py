@@ -12,13 +12,13 @@ import asyncio
 import json
 import re
 import time
-from collections import defaultdict
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
+from probav_hub.configuration import Profile
 from probav_hub.kubernetes.cluster import Cluster
 from probav_hub.kubernetes.executors import COMPONENT, Refused, executor, policies
 from probav_hub.kubernetes.names import PROFILE, SERVER
@@ -26,6 +26,8 @@ from probav_hub.kubernetes.values import Values
 
 MOST_BYTES = 2**18  # of a request
 REMEMBERED = 30.0  # seconds that the hub's word about a token holds
+TOLD = 20.0  # seconds that a refusal is told for: Spark asks again and again as long as it wants more
+FULL = 2.0  # seconds for which nobody's executors are counted again, once there were too many
 FINISHED = ("Succeeded", "Failed")
 _SELECTOR = re.compile(r"^[A-Za-z0-9 ,=!()._/-]{0,1000}$")
 
@@ -75,7 +77,9 @@ class Handler(web.RequestHandler):
     cluster: Cluster
     hub: Hub
     values: Values
-    locks: ClassVar[defaultdict[str, asyncio.Lock]] = defaultdict(asyncio.Lock)
+    counting: ClassVar[asyncio.Lock] = asyncio.Lock()
+    refused: ClassVar[dict[str, tuple[float, str]]] = {}  # by label: until when it is told, and what
+    full: ClassVar[float] = 0.0
 
     def initialize(self, cluster: Cluster, hub: Hub, values: Values) -> None:
         """Take what all requests share."""
@@ -131,6 +135,13 @@ class Handler(web.RequestHandler):
         own = f"component={COMPONENT},{SERVER}={self.label}"
         return await self.cluster.pods(f"{own},{asked}" if asked else own, field)
 
+    def refuse(self, message: str) -> web.HTTPError:
+        """Return the refusal of one more executor, which the server's notebooks are told."""
+        now = time.monotonic()
+        kept = {label: found for label, found in self.refused.items() if found[0] > now}
+        Handler.refused = {**kept, self.label: (now + TOLD, message)}
+        return web.HTTPError(403, "%s", message)
+
 
 class Pods(Handler):
     """All executors of a server."""
@@ -156,18 +167,37 @@ class Pods(Handler):
             raise web.HTTPError(400, "This is no JSON.") from None
         except Refused as error:
             raise web.HTTPError(403, str(error)) from None
-        async with self.locks[self.label]:
-            there = (await self.cluster.pods(f"component={COMPONENT},{SERVER}={self.label}"))["items"]
-            running = [pod for pod in there if (pod.get("status") or {}).get("phase") not in FINISHED]
-            if len(running) >= profile.spark_executors or len(there) >= 4 * profile.spark_executors:
-                raise web.HTTPError(
-                    403, f"Profile {profile.name} has {profile.spark_executors} executors, and that many run."
-                )
+        async with self.counting:
+            await self._count(profile)
             for policy in policies(self.owner) if self.values.network.enabled else ():
                 await self.cluster.allow(policy)
             pod = await self.cluster.make(made)
+            Handler.refused = {label: told for label, told in self.refused.items() if label != self.label}
         self.set_status(201)
         self.finish(pod)
+
+    async def _count(self, profile: Profile) -> None:
+        """Refuse one more than the server, or all servers together, may have."""
+        most = self.values.spark.max_executors
+        taken = (
+            f"The hub has {most} executors for all users (spark.maxExecutors), and that many run: "
+            "yours begin when others have ended."
+        )
+        if self.full > time.monotonic():
+            raise self.refuse(taken)
+        there = (await self.cluster.pods(f"component={COMPONENT}"))["items"]
+        running = [pod for pod in there if (pod.get("status") or {}).get("phase") not in FINISHED]
+        mine, own = (
+            [pod for pod in pods if pod["metadata"]["labels"].get(SERVER) == self.label]
+            for pods in (there, running)
+        )
+        if len(own) >= profile.spark_executors or len(mine) >= 4 * profile.spark_executors:
+            raise self.refuse(
+                f"Profile {profile.name} has {profile.spark_executors} executors, and that many run."
+            )
+        if len(running) >= most:
+            Handler.full = time.monotonic() + FULL
+            raise self.refuse(taken)
 
     async def delete(self, server: str, namespace: str) -> None:
         """Delete those that are selected."""
@@ -189,6 +219,17 @@ class Pod(Handler):
         pod = await self.own(name)
         await self.cluster.delete(pod)
         self.finish(pod)
+
+
+class Refusal(Handler):
+    """Why a server has no more executors."""
+
+    async def get(self, server: str, namespace: str) -> None:
+        """Say it, and how many the server has."""
+        pods = (await self.cluster.pods(f"component={COMPONENT},{SERVER}={self.label}"))["items"]
+        running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+        until, message = self.refused.get(self.label, (0.0, ""))
+        self.finish({"running": len(running), "refused": message if until > time.monotonic() else ""})
 
 
 class Nothing(Handler):
@@ -237,6 +278,7 @@ def application(cluster: Cluster, hub: Hub, values: Values) -> web.Application:
         ("/healthz", Healthy),
         (f"{root}/pods", Pods, shared),
         (f"{root}/pods/([a-z0-9.-]{{1,253}})", Pod, shared),
+        (f"{root}/refusal", Refusal, shared),
         (f"{root}/(services|configmaps|persistentvolumeclaims)", Nothing, shared),
         (".*", Unknown),
     ])  # fmt: skip

@@ -75,6 +75,9 @@ class Spark(Part):
     enabled: bool = Field(True, description="false: Spark is local to each server, and there is no broker.")
     image: Image = Image(name="probav-executor", tag="0.1.0")
     pull_secrets: tuple[ObjectName, ...] = ()
+    max_executors: int = Field(
+        50, ge=0, description="Of all users together; who asks for more is told so in the notebook."
+    )
     scratch: Size = Field("10G", description="Disk of an executor, for shuffle files.")
     node_selector: dict[str, str] = Field({}, description="Nodes for executors.")
     tolerations: tuple[dict[str, Any], ...] = ()

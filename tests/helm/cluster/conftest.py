@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,10 +237,22 @@ def hub(installed, hub_account, tmp_path_factory) -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="session")
-def broker(installed, hub, tmp_path_factory) -> Iterator[str]:
-    """Run the broker with its own account, and return its URL."""
+def brokers(installed, hub, tmp_path_factory) -> Callable[..., contextlib.AbstractContextManager[str]]:
+    """Run a broker with its own account, and some values of its own, and give its URL."""
+    return partial(begin_broker, installed, hub, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def broker(brokers) -> Iterator[str]:
+    with brokers() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def begin_broker(installed: Api, hub: Hub, tmp_path_factory: Any, **spark: Any) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("broker")
-    config = next(each for each in tool.render({"global": {"probav": VALUES}}) if each["kind"] == "ConfigMap")
+    values = {"global": {"probav": {**VALUES, "spark": spark}}}
+    config = next(each for each in tool.render(values) if each["kind"] == "ConfigMap")
     (folder / "values.yaml").write_text(config["data"]["values.yaml"])
     port = free_port()
     process = Process(

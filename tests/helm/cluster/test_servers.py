@@ -94,6 +94,27 @@ def test_no_more_executors_than_the_profile_has(ada, asking, asked):
     assert asking(ada, "DELETE").ok
 
 
+def test_no_more_executors_than_the_hub_has_for_all(ada, bob, brokers, environment, asked, until):
+    with brokers(maxExecutors=1) as broker:
+
+        def ask(pod, method, path="pods", body=None):
+            headers = {"Authorization": f"Bearer {environment(pod, broker)['JUPYTERHUB_API_TOKEN']}"}
+            url = f"{broker}/servers/-/{PODS.removesuffix('pods')}{path}"
+            return requests.request(method, url, json=body, headers=headers, timeout=60)
+
+        assert ask(ada, "POST", body=asked).status_code == 201
+        refused = ask(bob, "POST", body=asked)
+        assert refused.status_code == 403
+        assert "The hub has 1 executors for all users (spark.maxExecutors)" in refused.json()["message"]
+        # bob's notebook can say why his job waits; ada's own is no refusal
+        assert ask(bob, "GET", "refusal").json() == {"running": 0, "refused": refused.json()["message"]}
+        assert ask(ada, "GET", "refusal").json()["refused"] == ""
+        assert ask(ada, "DELETE").ok
+        until(lambda: ask(bob, "POST", body=asked).status_code == 201, 30)
+        assert ask(bob, "GET", "refusal").json()["refused"] == ""
+        assert ask(bob, "DELETE").ok
+
+
 def test_what_is_no_servers_token_makes_nothing(hub, broker, ada, bob, asking, asked, environment):
     address = f"{broker}/servers/-/{PODS}"
     assert requests.post(address, json=asked, timeout=30).status_code == 401
