@@ -92,7 +92,7 @@ class Reader:
 
     def _stored(self, name: str, dates: NDArray[np.intp], rows: slice, columns: slice) -> NDArray[Any]:
         positions = self.product.positions[dates]
-        if metering.meters():  # the array layer doesn't tell what it reads
+        if metering.is_heard():  # the array layer doesn't tell what it reads
             reader = ChunkReader(self.product, name)
             metering.read(reader.sizes(reader.keys(positions, rows, columns)))
         found: NDArray[Any] = self.product.array(name).get_orthogonal_selection((positions, rows, columns))

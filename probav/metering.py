@@ -1,8 +1,8 @@
 """What queries read, told to meters: whoever pays for it, such as a hub, can count and limit it.
 
 A meter is found by an entry point of the group `probav.meters`, which names a callable that returns one, or
-None where nothing is to be metered. The engine knows nothing else of it. What Spark's executors read is told
-by the process whose query it is.
+None where nothing is to be metered. The engine knows nothing else of it. What Spark's executors read, they
+tally, and the process whose query it is tells it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from probav.archive import Progress
 from probav.errors import BudgetError
 
 GROUP = "probav.meters"
+_tallied: list[int] | None = None  # sizes, while an executor works; it does one task at a time
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,34 @@ def read(size: int) -> int:
     BudgetError
         If one of them says that it is enough.
     """
+    if _tallied is not None:
+        _tallied.append(size)
     for meter in meters():
         _stop(meter.read(size))
     return size
+
+
+def is_heard() -> bool:
+    """Return whether anybody wants to know what this process reads."""
+    return _tallied is not None or bool(meters())
+
+
+@contextmanager
+def tally() -> Iterator[list[int]]:
+    """Keep the sizes of all that this process reads within a `with`, on an executor, for whose job it is."""
+    global _tallied
+    sizes: list[int] = []
+    _tallied = sizes
+    try:
+        yield sizes
+    finally:
+        _tallied = None
+
+
+def executors_read(size: int) -> None:
+    """Tell the meters what executors have read by now: the work is done, so that none can end it."""
+    for meter in meters():
+        meter.read(size)
 
 
 @contextmanager
@@ -94,8 +120,8 @@ def metered(engine: str, planned: Callable[[], int], progress: Progress) -> Iter
     try:
         yield progress if engine == "local" else elsewhere.step  # threads of this process call `read`
     finally:
+        executors_read(elsewhere.read)
         for meter in found:
-            meter.read(elsewhere.read)
             meter.after()
 
 

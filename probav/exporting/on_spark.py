@@ -18,6 +18,7 @@ import h5py
 import rasterio
 import xarray as xr
 
+from probav import metering
 from probav.errors import EngineError, ProbavError
 from probav.execution import spark
 from probav.exporting.pieces import Piece, write
@@ -58,6 +59,9 @@ def write_all(
     shared = pickle.dumps((_versions(), str(folder), module.__name__, pickle.dumps(parts)))
     payloads = [pickle.dumps(piece) for piece in pieces]
     for _, size, name in spark.each(f"{__name__}:write_one", payloads, shared, tick):
+        if not name:
+            metering.executors_read(size)
+            continue
         file = folder / name.decode()
         found = file.stat().st_size if file.is_file() else None
         if found != size:
@@ -69,7 +73,7 @@ def write_all(
 
 
 def write_one(shared: bytes, payload: bytes) -> Iterator[tuple[int, bytes]]:
-    """Write a piece, on an executor; yield size and name of each file."""
+    """Write a piece, on an executor; yield size and name of each file, and what was read under no name."""
     versions, path, module, parts = pickle.loads(shared)  # noqa: S301 - our own, carried by Spark
     where = f"probav: the executor on {socket.gethostname()}"
     if versions != _versions():
@@ -87,7 +91,8 @@ def write_one(shared: bytes, payload: bytes) -> Iterator[tuple[int, bytes]]:
 
     piece: Piece = pickle.loads(payload)  # noqa: S301
     try:
-        write(import_module(module), _opened(parts)[piece.part], piece, folder, step)
+        with metering.tally() as sizes:
+            write(import_module(module), _opened(parts)[piece.part], piece, folder, step)
     except ProbavError:
         raise
     except OSError as error:
@@ -96,6 +101,7 @@ def write_one(shared: bytes, payload: bytes) -> Iterator[tuple[int, bytes]]:
         ) from error
     for name in piece.names:
         yield (folder / name).stat().st_size, name.encode()
+    yield sum(sizes), b""
 
 
 @lru_cache(maxsize=2)

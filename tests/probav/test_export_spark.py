@@ -249,9 +249,11 @@ def test_a_file_that_this_process_does_not_see(pixels, tmp_path, monkeypatch):
 
 
 def written(pixels, folder, names=("x_2015-01-01.tif", "x_2015-01-11.tif")):
-    """What an executor does with a piece, in this process."""
+    """What an executor says of the files of a piece that it writes, here in this process."""
     shared = pickle.dumps((on_spark._versions(), str(folder), cog.__name__, pickle.dumps({"x.tif": pixels})))
-    return list(on_spark.write_one(shared, pickle.dumps(pieces.Piece("x.tif", 0, names))))
+    *files, (_, nameless) = on_spark.write_one(shared, pickle.dumps(pieces.Piece("x.tif", 0, names)))
+    assert nameless == b""  # of what was read
+    return files
 
 
 def test_a_task_that_is_tried_again_writes_the_same(pixels, tmp_path):

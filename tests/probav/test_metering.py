@@ -155,3 +155,14 @@ def test_what_executors_read_is_told_once_by_the_driver(product, meter, spark):
     product.statistics(middle(product), mask="clear", engine="spark")
     assert meter.counted == local
     assert meter.planned[-1].engine == "spark"
+
+
+@pytest.mark.spark
+def test_what_executors_read_for_files_is_told(product, meter, spark, tmp_path):
+    pixels = product.load(middle(product), time="2016-05", mask="clear")
+    told = []
+    for engine in ("local", "spark"):
+        meter.counted = 0
+        probav.export(pixels, tmp_path / f"{engine}.tif", by_date=True, engine=engine)
+        told.append(meter.counted)
+    assert told[0] == told[1] > 0
