@@ -16,7 +16,7 @@ import pytest
 
 import probav
 
-pytestmark = pytest.mark.e2e  # heavy: one at a time
+pytestmark = pytest.mark.e2e  # heavy
 
 S10, RAIN = "PROBAV_L3_S10_TOC_333M", "CHIRPS_V2_DEKAD"
 SECONDS = 120  # until something that should happen soon has not happened
