@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,36 +34,91 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine_socket(tmp_path_factory) -> Iterator[str]:
-    """Return the address of an engine: DOCKER_HOST's, else podman's own service, else docker's."""
-    if named := os.environ.get("DOCKER_HOST"):
+def engine_socket(request, tmp_path_factory) -> Iterator[str]:
+    """Return the address of the engine that a test is parametrised with, or of the first that can be had.
+
+    $DOCKER_HOST comes before both; else podman's own service is started, or docker's, or found where it runs.
+    """
+    wanted, named = getattr(request, "param", ""), os.environ.get("DOCKER_HOST")
+    folder = tmp_path_factory.mktemp("engine")
+    if named and wanted in ("", kind(named)):
         yield named
-        return
-    if shutil.which("podman") and os.geteuid() == 0:
-        folder = tmp_path_factory.mktemp("podman")
-        environment = dict(os.environ)
-        if not Path("/run/systemd/system").exists():
-            (folder / "containers.conf").write_text(CONF)
-            environment["CONTAINERS_CONF"] = str(folder / "containers.conf")
-        address = f"unix://{folder}/podman.sock"
-        service = subprocess.Popen(
-            ["podman", "system", "service", "--time=0", address],
-            env=environment,
+    elif wanted != "docker" and shutil.which("podman") and os.geteuid() == 0:
+        with podman(folder) as address:
+            yield address
+    elif wanted != "podman" and Path("/run/docker.sock").exists():
+        yield "unix:///run/docker.sock"
+    elif wanted == "docker" and shutil.which("dockerd") and os.geteuid() == 0:
+        with dockerd(folder) as address:
+            yield address
+    else:
+        pytest.skip(f"NO ENGINE: there is no {wanted or 'podman'} here, or this user is not root")
+
+
+def kind(address: str) -> str:
+    """Return which of the two engines listens."""
+    import docker
+
+    from probav_hub.containers.engine import is_podman
+
+    with closing(docker.APIClient(base_url=address, version="auto", timeout=120)) as client:
+        return "podman" if is_podman(client) else "docker"
+
+
+@contextmanager
+def service(command: list[str], path: Path, log: Path, **environment: str) -> Iterator[str]:
+    """Run an engine until the block ends; it listens at a path."""
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=(folder / "errors").open("wb"),
+            stderr=errors,
         )
-        try:
-            wait_for(lambda: (folder / "podman.sock").exists() or service.poll() is not None, 180)
-            assert service.poll() is None, (folder / "errors").read_text()
-            yield address
-        finally:
-            service.terminate()
-            service.wait(30)
-    elif Path("/run/docker.sock").exists():
-        yield "unix:///run/docker.sock"
-    else:
-        pytest.skip("NO ENGINE: there is neither podman (as root) nor docker here")
+    try:
+        wait_for(lambda: path.exists() or process.poll() is not None, 180)
+        assert process.poll() is None, log.read_text()[-3000:]
+        yield f"unix://{path}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def podman(folder: Path) -> Iterator[str]:
+    """Run podman's service, which sees the images that `make images` made."""
+    environment = {}
+    if not Path("/run/systemd/system").exists():
+        (folder / "containers.conf").write_text(CONF)
+        environment["CONTAINERS_CONF"] = str(folder / "containers.conf")
+    path = folder / "podman.sock"
+    command = ["podman", "system", "service", "--time=0", f"unix://{path}"]
+    with service(command, path, folder / "errors", **environment) as address:
+        yield address
+
+
+@contextmanager
+def dockerd(folder: Path) -> Iterator[str]:
+    """Run docker with a store of its own, which keeps the images that it takes over from podman's."""
+    store = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "probav", "docker")
+    store.mkdir(parents=True, exist_ok=True)
+    (folder / "daemon.json").write_text("{}")  # not this machine's
+    path = folder / "docker.sock"
+    command = ["dockerd", f"--config-file={folder / 'daemon.json'}", f"--data-root={store}",
+               f"--exec-root={folder / 'run'}", f"--pidfile={folder / 'pid'}", f"--host=unix://{path}",
+               "--group=root", "--exec-opt=native.cgroupdriver=cgroupfs"]  # fmt: skip
+    with service(command, path, folder / "errors") as address:
+        wait_for(lambda: _answers(address), 120)
+        yield address
+
+
+def _answers(address: str) -> bool:
+    import docker
+
+    with suppress(Exception), closing(docker.DockerClient(base_url=address, timeout=5)) as client:
+        return bool(client.ping())
+    return False
 
 
 def wait_for(what: Callable[[], object], seconds: float, otherwise: Callable[[], str] = lambda: "") -> object:
@@ -89,12 +144,22 @@ def engine(engine_socket) -> Any:
 
 
 @pytest.fixture(scope="session")
-def image(engine) -> Callable[[str], str]:
+def is_docker(engine) -> bool:
+    """Whether the engine is docker, as against podman."""
+    from probav_hub.containers.engine import is_podman
+
+    return not is_podman(engine.api)
+
+
+@pytest.fixture(scope="session")
+def image(engine, is_docker) -> Callable[[str], str]:
     """Return the tag of an image of ours; skipped where it was not built."""
     from docker.errors import ImageNotFound
 
     def find(name: str) -> str:
         tag = f"localhost/probav-{name}:latest"
+        if is_docker and shutil.which("podman"):
+            _take_over(engine, tag)
         try:
             engine.images.get(tag)
         except ImageNotFound:
@@ -102,6 +167,25 @@ def image(engine) -> Callable[[str], str]:
         return tag
 
     return find
+
+
+def _take_over(engine: Any, tag: str) -> None:
+    """Give docker an image of podman's, unless it has the same one."""
+    from docker.errors import ImageNotFound
+
+    shown = subprocess.run(
+        ["podman", "image", "inspect", "--format", "{{.Id}}", tag], capture_output=True, text=True
+    )
+    before = None
+    with suppress(ImageNotFound):
+        before = engine.images.get(tag).id
+    if shown.returncode or before == f"sha256:{shown.stdout.strip()}":
+        return
+    with subprocess.Popen(["podman", "save", tag], stdout=subprocess.PIPE) as saved:
+        engine.images.load(saved.stdout)
+    assert saved.returncode == 0
+    if before:
+        engine.images.remove(before, force=True)
 
 
 @pytest.fixture(scope="session")

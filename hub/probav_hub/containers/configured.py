@@ -65,7 +65,7 @@ def the_way_to_the_hub(c: Any, settings: Settings, address: str) -> None:
 
 
 def doors(c: Any, address: str, hub_port: int | None = None) -> None:
-    """Open doors at an address or name on the containers' network: to the accounting, and to the hub's port."""
+    """Open doors at an address or name on the containers' network: to accounting, and to the hub."""
     ports = {"door": hub_port} if hub_port else {}
     if told := c.Spawner.environment.get(accounting.URL):
         where = urlsplit(told)
