@@ -108,8 +108,9 @@ def servers(c: Any, values: Values) -> None:
         **({"PROBAV_ARCHIVE": archive} if (archive := values.archive.place) else {}),
         **spark_variables(values.configuration.spark),
     }
+    own.extra_container_config = {"terminationMessagePolicy": "FallbackToLogsOnError"}
     if values.archive.secret:
-        own.extra_container_config = {"envFrom": [{"secretRef": {"name": values.archive.secret}}]}
+        own.extra_container_config["envFrom"] = [{"secretRef": {"name": values.archive.secret}}]
     pods = c.PodSpawner
     pods.guaranteed_cpu, pods.home_size = values.guaranteed_cpu, values.homes.size
     pods.shared_claim = values.shared_claim or ""

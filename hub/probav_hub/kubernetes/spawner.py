@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
+from jupyterhub.utils import wait_for_http_server
 from kubespawner import KubeSpawner
 from traitlets import Float, Unicode
 
 from probav_hub.configuration import Profile
+from probav_hub.kubernetes.ended import why
 from probav_hub.kubernetes.names import PROFILE, SHARED
+from probav_hub.refusal import Refusal
 
 FROM_PROFILE = ("environment", "extra_annotations", "extra_pod_config", "image", "volumes", "volume_mounts")
 _FOLDER = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
@@ -72,6 +76,39 @@ class PodSpawner(KubeSpawner):  # type: ignore[misc]  # which has no types
             "PROBAV_POD_IP": {"name": "PROBAV_POD_IP", "valueFrom": address},
             "PROBAV_POD_NAMESPACE": self.namespace,
         }
+
+    async def _start(self) -> str:
+        """Start the pod and return its URL when the server answers; say why where it ends instead.
+
+        KubeSpawner has a pod whose container dies started anew, and waits for it until its user gives up.
+        """
+        before = self._uid()
+        starting = asyncio.create_task(self._answers())
+        try:
+            while not starting.done():
+                await asyncio.wait([starting], timeout=0.5)
+                if starting.done() or self._uid() == before:
+                    continue
+                if said := why(self._pod(), self.mem_limit):
+                    raise Refusal(said, reason="pod")
+            return await starting
+        finally:
+            starting.cancel()
+
+    async def _answers(self) -> str:
+        url = str(await super()._start())
+        if not self.internal_ssl and self.server:
+            path = f"{self.server.base_url.rstrip('/')}/api"
+            await wait_for_http_server(f"{url.rstrip('/')}{path}", timeout=self.http_timeout)
+        return url
+
+    def _pod(self) -> dict[str, Any] | None:
+        reflector = getattr(self, "pod_reflector", None)
+        found: dict[str, Any] | None = reflector and reflector.pods.get(f"{self.namespace}/{self.pod_name}")
+        return found
+
+    def _uid(self) -> str:
+        return str(((self._pod() or {}).get("metadata") or {}).get("uid", ""))
 
     def _share(self, groups: list[str]) -> None:
         """Mount the folders of the user's groups."""
