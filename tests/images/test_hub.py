@@ -57,6 +57,16 @@ def test_check_explains_what_it_lacks(inside):
     assert "docker.socket: No engine of containers listens" in said
 
 
+TELL = """
+from probav_kernels.metering import meter
+told = meter()
+told.read(123_000_000)
+told.tell()
+print(told._told)
+"""
+
+
+@pytest.mark.parametrize("engine_socket", ["podman", "docker"], indirect=True, scope="session")
 def test_a_hub_in_a_container_starts_servers_beside_itself(
     engine, engine_socket, image, archive_to_read, tmp_path, wait
 ):
@@ -106,6 +116,10 @@ def test_a_hub_in_a_container_starts_servers_beside_itself(
             assert found.status == "running"
             ports = found.attrs["HostConfig"]["PortBindings"] or {}
             assert not any(ports.values()), "a port of this machine is open"
+            code, said = found.exec_run(["python", "-c", TELL])  # the accounting is in the hub's container
+            assert (code, said.decode().strip()) == (0, "123000000"), said.decode()
+            page = http.get(f"{url}/services/accounting/", timeout=30)
+            assert "117.3 MiB" in page.text, page.text
     finally:
         for each in engine.containers.list(all=True, filters={"name": NAME}):
             each.remove(force=True, v=True)
