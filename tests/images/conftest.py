@@ -152,13 +152,15 @@ def is_docker(engine) -> bool:
 
 
 @pytest.fixture(scope="session")
-def image(engine, is_docker) -> Callable[[str], str]:
+def image(engine, engine_socket, is_docker) -> Callable[[str], str]:
     """Return the tag of an image of ours; skipped where it was not built."""
     from docker.errors import ImageNotFound
 
+    is_own = engine_socket not in ("unix:///run/docker.sock", os.environ.get("DOCKER_HOST"))
+
     def find(name: str) -> str:
         tag = f"localhost/probav-{name}:latest"
-        if is_docker and shutil.which("podman"):
+        if is_docker and is_own and shutil.which("podman"):
             _take_over(engine, tag)
         try:
             engine.images.get(tag)

@@ -66,6 +66,7 @@ print(told._told)
 """
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # the certificate is the test's own
 @pytest.mark.parametrize("engine_socket", ["podman", "docker"], indirect=True, scope="session")
 def test_a_hub_in_a_container_starts_servers_beside_itself(
     engine, engine_socket, image, archive_to_read, tmp_path, wait
