@@ -19,7 +19,6 @@ TRANSFORM = Affine(1 / 100, 0, 4, 0, -1 / 100, 48)
 DAYS = np.array(
     [f"2015-{month:02d}-{day:02d}" for month in range(1, 6) for day in (1, 11, 21)][:DATES], "M8[D]"
 )
-CONFIGURATIONS = 200
 MASKS = (
     None,
     None,
@@ -144,11 +143,12 @@ def at(x, y):
     return TRANSFORM @ (x * WIDTH, y * HEIGHT)
 
 
-def test_the_way_of_computing_changes_no_bit(plain, other, tmp_path, monkeypatch):
+@pytest.mark.parametrize("configurations", [60, pytest.param(200, marks=pytest.mark.load)])
+def test_the_way_of_computing_changes_no_bit(plain, other, tmp_path, monkeypatch, configurations):
     """Random queries with random threads, memory, caches and chunks, warm and from the disk."""
     random = np.random.default_rng(20240229)
     monkeypatch.setenv("PROBAV_RESULTS", str(tmp_path / "results"))
-    for number in range(CONFIGURATIONS):
+    for number in range(configurations):
         zones, query = some_zones(random), some_query(random)
         is_wide = query["variable"] not in ("NDVI", ["NDVI"])
         environment = {
@@ -172,7 +172,7 @@ def test_the_way_of_computing_changes_no_bit(plain, other, tmp_path, monkeypatch
             again = plain.statistics(zones, **query, cache=True)  # from the disk
             assert again.attrs == expected.attrs
             same_bytes(again, expected, where)
-    assert len([*(tmp_path / "results").glob("*.npz")]) == len(range(0, CONFIGURATIONS, 3))
+    assert len([*(tmp_path / "results").glob("*.npz")]) == len(range(0, configurations, 3))
 
 
 def test_a_kept_result_has_the_names_of_the_area_asked_with(plain, tmp_path, monkeypatch):

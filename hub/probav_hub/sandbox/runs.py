@@ -100,12 +100,17 @@ class Run:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the folder of a sandbox that has ended, and its control group if it is still there."""
+        """Remove the control group of a sandbox that has ended, if it is still there, and then its folder.
+
+        A group whose processes take longer to go than anybody waits keeps the folder: another sweep finds it.
+        """
+        folders = []
         with suppress(OSError, ValueError):
             folders = [Path(name) for name in json.loads((self.folder / "cgroup.json").read_text())]
             if any(folder.is_dir() for folder in folders):
                 cgroups.at(folders).remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not any(folder.is_dir() for folder in folders):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def all_of(state: Path) -> list[Run]:

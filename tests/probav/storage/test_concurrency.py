@@ -44,8 +44,9 @@ def write_at_once(url, processes, count):
     assert len(set(archive.tags["snapshot"])) == len(made)
 
 
-def test_eight_processes_lose_no_commit_and_no_tag_on_a_disk(tmp_path):
-    write_at_once(str(tmp_path / "archive"), 8, 50)
+@pytest.mark.parametrize("each", [12, pytest.param(50, marks=pytest.mark.load)])
+def test_eight_processes_lose_no_commit_and_no_tag_on_a_disk(tmp_path, each):
+    write_at_once(str(tmp_path / "archive"), 8, each)
 
 
 @pytest.mark.e2e
