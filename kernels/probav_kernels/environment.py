@@ -67,6 +67,8 @@ def configure(settings: Settings | None = None) -> Settings:
     if settings.is_remote:  # no Java here
         environment["SPARK_REMOTE"] = settings.master
         return settings
+    if kubernetes.settings(settings.master, environment):
+        environment.setdefault(kubernetes.LOG, "off")
     environment.setdefault("SPARK_LAUNCHER_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
     if settings.is_local:  # driver, block manager and UI listen here
         environment.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

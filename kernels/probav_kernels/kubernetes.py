@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 DRIVER_PORT, BLOCK_PORT, MORE_PORTS = 7078, 7200, 31  # those that the network lets through, for 32 kernels
+LOG = "PROBAV_ALLOCATOR_LOG"  # of log4j2.properties: a refusal is said by `waiting`, in one line
 _IMAGE = "the-broker-chooses"
+_FOR_EVER = 2**31 - 1
 
 
 def settings(master: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -37,5 +39,7 @@ def settings(master: str, environment: Mapping[str, str]) -> dict[str, str]:
         "spark.kubernetes.executor.disableConfigMap": "true",
         "spark.kubernetes.executor.enableApiWatcher": "false",
         "spark.kubernetes.executor.apiPollingInterval": "5s",
+        # a refused executor counts as a failed one, and Spark would end after three
+        "spark.executor.maxNumFailures": str(_FOR_EVER),
         "spark.kubernetes.authenticate.oauthToken": environment.get("JUPYTERHUB_API_TOKEN", ""),
     }

@@ -1,6 +1,6 @@
 """Why Spark waits for executors: the broker's refusal, said in the output of the cell that waits.
 
-Spark itself writes it to a log that nobody reads, and asks again for ever.
+Spark itself would show it each second, with all of its Java, and asks again for ever.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ def test_a_driver_is_reached_at_its_pods_address_and_shows_the_servers_token():
     assert found["spark.driver.host"] == found["spark.driver.bindAddress"] == "10.0.0.9"
     assert found["spark.kubernetes.namespace"] == "lab"
     assert found["spark.kubernetes.authenticate.oauthToken"] == "to-ken"
+    assert int(found["spark.executor.maxNumFailures"]) > 10**9  # a refusal is no failure to end for
     assert found["spark.authenticate"] == found["spark.network.crypto.enabled"] == "true"
 
 

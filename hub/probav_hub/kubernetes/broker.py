@@ -19,7 +19,7 @@ from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from probav_hub.configuration import Profile
-from probav_hub.kubernetes.cluster import Cluster
+from probav_hub.kubernetes.cluster import Cluster, Refusal
 from probav_hub.kubernetes.executors import COMPONENT, Refused, executor, policies
 from probav_hub.kubernetes.names import PROFILE, SERVER
 from probav_hub.kubernetes.values import Values
@@ -169,9 +169,13 @@ class Pods(Handler):
             raise web.HTTPError(403, str(error)) from None
         async with self.counting:
             await self._count(profile)
-            for policy in policies(self.owner) if self.values.network.enabled else ():
-                await self.cluster.allow(policy)
-            pod = await self.cluster.make(made)
+            try:
+                for policy in policies(self.owner) if self.values.network.enabled else ():
+                    await self.cluster.allow(policy)
+                pod = await self.cluster.make(made)
+            except Refusal as error:  # a quota of the namespace, say
+                message = str(error.log_message) % error.args
+                raise self.refuse(f"The cluster makes no executor: {message}") from None
             Handler.refused = {label: told for label, told in self.refused.items() if label != self.label}
         self.set_status(201)
         self.finish(pod)
@@ -221,7 +225,7 @@ class Pod(Handler):
         self.finish(pod)
 
 
-class Refusal(Handler):
+class Why(Handler):
     """Why a server has no more executors."""
 
     async def get(self, server: str, namespace: str) -> None:
@@ -278,7 +282,7 @@ def application(cluster: Cluster, hub: Hub, values: Values) -> web.Application:
         ("/healthz", Healthy),
         (f"{root}/pods", Pods, shared),
         (f"{root}/pods/([a-z0-9.-]{{1,253}})", Pod, shared),
-        (f"{root}/refusal", Refusal, shared),
+        (f"{root}/refusal", Why, shared),
         (f"{root}/(services|configmaps|persistentvolumeclaims)", Nothing, shared),
         (".*", Unknown),
     ])  # fmt: skip
