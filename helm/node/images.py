@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -17,7 +18,8 @@ from helm.node.programs import Unavailable
 from helm.node.space import Space
 
 OURS = ("probav-hub", "probav-user", "probav-executor")
-VERSION = "0.1.0"
+VERSION = "0.1.0"  # as the chart calls them
+TAG = "PROBAV_NODE_TAG"  # of others than `make images` makes, in podman's store
 
 
 def bring_in(space: Space, programs: dict[str, Path]) -> dict[str, str]:
@@ -35,26 +37,26 @@ def bring_in(space: Space, programs: dict[str, Path]) -> dict[str, str]:
         file.unlink()
     found = {}
     for name in OURS:
-        image = f"localhost/{name}:{VERSION}"
+        image = f"localhost/{name}:{os.environ.get(TAG, VERSION)}"
         known = subprocess.run(
             ["podman", "image", "inspect", "--format", "{{.Id}}", image], capture_output=True, text=True
         )
         if known.returncode:
             raise Unavailable(f"podman has no image {image}: `make images` makes it")
         found[name] = known.stdout.strip()
-        if found[name] not in _there(space, programs):
+        if not _is_there(space, programs, image, found[name]):
             saved = subprocess.Popen(["podman", "save", "--quiet", image], stdout=subprocess.PIPE)
             _import(space, programs, "-", stdin=saved.stdout)
             if saved.wait():
                 raise Unavailable(f"podman can't save {image}")
             _ctr(space, programs, "images", "label", image, f"probav={found[name]}")
-        for prefix in ("docker.io/library/",):
-            _ctr(space, programs, "images", "tag", "--force", image, f"{prefix}{name}:{VERSION}")
+        _ctr(space, programs, "images", "tag", "--force", image, f"docker.io/library/{name}:{VERSION}")
     return found
 
 
-def _there(space: Space, programs: dict[str, Path]) -> str:
-    return _ctr(space, programs, "images", "list")
+def _is_there(space: Space, programs: dict[str, Path], image: str, number: str) -> bool:
+    lines = _ctr(space, programs, "images", "list").splitlines()
+    return any(line.split()[0] == image and f"probav={number}" in line for line in lines if line.strip())
 
 
 def _import(space: Space, programs: dict[str, Path], file: Path | str, **options: object) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from helm.node.process import Process, wait_for
+from helm.node.process import Process, TookTooLong, wait_for
+from helm.node.programs import Unavailable
 
 HOST, NODE = "10.243.0.1", "10.243.0.2"  # the two ends of the cable between machine and node
 PODS, SERVICES = "10.244.0.0/24", "10.96.0.0/16"
@@ -63,7 +64,13 @@ class Space:
 
 @contextmanager
 def space(folder: Path) -> Iterator[Space]:
-    """Make the namespaces of a node, with a cable to this machine, and take all away at the end."""
+    """Make the namespaces of a node, with a cable to this machine, and take all away at the end.
+
+    Raises
+    ------
+    Unavailable
+        If this machine lets nobody make them, not even root: most containers don't.
+    """
     ready = folder / "ready"
     script = _BEGIN.format(own=" ".join(_OWN), ready=ready)
     words = [
@@ -80,7 +87,10 @@ def space(folder: Path) -> Iterator[Space]:
     ]
     first = Process(words, folder / "space.log")
     with first:
-        wait_for(ready.exists, 20, first.said)
+        try:
+            wait_for(ready.exists, 20, first.said)
+        except TookTooLong:
+            raise Unavailable(f"this machine gives no namespaces: {first.said()}") from None
         (child,) = Path(f"/proc/{first.process.pid}/task/{first.process.pid}/children").read_text().split()
         made = Space(folder, int(child))
         try:
@@ -90,7 +100,7 @@ def space(folder: Path) -> Iterator[Space]:
         finally:
             first.process.kill()  # and with it all of the node
             first.process.wait(20)
-            with contextlib.suppress(subprocess.CalledProcessError):
+            with contextlib.suppress(Unavailable):  # it has gone with the network
                 _ip("link", "delete", CABLE)
             wait_for(_without_cgroups, 30, lambda: f"cgroups {CGROUP} are still in use")
 
@@ -108,7 +118,9 @@ def _cable(of: Space) -> None:
 
 
 def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise Unavailable(f"this machine gives no network: ip {' '.join(words)}: {done.stderr.strip()}")
 
 
 def _cgroups() -> None:
@@ -138,7 +150,18 @@ def lacking() -> str:
     """Return what this machine lacks for a node; empty where it has all."""
     if os.geteuid() != 0:
         return "a node needs root"
-    programs = ("unshare", "nsenter", "ip", "iptables", "ipset", "conntrack", "runc", "podman")
+    programs = (
+        "unshare",
+        "nsenter",
+        "ip",
+        "iptables",
+        "ipset",
+        "conntrack",
+        "runc",
+        "podman",
+        "sysctl",
+        "openssl",
+    )
     if missing := [name for name in programs if not shutil.which(name)]:
         return f"a node needs {', '.join(missing)}"
     return "" if plugins() else "a node needs the package containernetworking-plugins"
