@@ -48,7 +48,7 @@ helm-lint: ## the chart in helm/, with the chart of JupyterHub, too, where Z2JH_
 	@$(PYTHON) bootstrap.py test
 	@$(BIN)/python -m helm.tool lint
 
-test-kubernetes: ## the chart with a real API server, and on a real node as root where Z2JH_CHART= is named; Go builds them the first time (40 minutes)
+test-kubernetes: ## the chart with a real API server, and on a real node as root where Z2JH_CHART= is named; Go builds both the first time (20 to 50 minutes)
 	@$(PYTHON) bootstrap.py test
 	@PROBAV_BUILD_KUBERNETES=1 $(BIN)/pytest tests/helm -m "cluster or not cluster" $(PYTEST_ARGS)
 
