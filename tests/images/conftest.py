@@ -71,6 +71,7 @@ def service(command: list[str], path: Path, log: Path, **environment: str) -> It
     with log.open("wb") as errors:
         process = subprocess.Popen(
             command,
+            cwd=log.parent,  # conmon leaves a file there for each container that runs out of memory
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
