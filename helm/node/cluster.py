@@ -69,14 +69,14 @@ def cluster(folder: Path, name_server: bool = True) -> Iterator[Cluster]:
     if why := lacking():
         raise Unavailable(why)
     built = programs(CONTROL | NODE)
-    root = user_cache_path("probav") / "kubernetes" / "images"
-    root.mkdir(parents=True, exist_ok=True)
+    ours, kept = images.ours(), user_cache_path("probav") / "kubernetes"
     with contextlib.ExitStack() as stack:
-        lock = stack.enter_context((root.parent / "node.lock").open("w"))
+        lock = stack.enter_context((kept / "node.lock").open("w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise Unavailable("another node runs on this machine") from None
+        root = images.store(kept, ours)
         inside = stack.enter_context(space(folder))
         plane = stack.enter_context(control(built, folder, HOST, "*", PODS, 6443))
         config, folders = folder / "kubeconfig", os.pathsep.join
@@ -109,7 +109,7 @@ def cluster(folder: Path, name_server: bool = True) -> Iterator[Cluster]:
         made = Cluster(plane, inside, running)
         stack.enter_context(running["containerd"])
         wait_for(lambda: _answers(inside, built), 60, running["containerd"].said)
-        images.bring_in(inside, built)
+        images.bring_in(inside, built, ours)
         for name in ("scheduler", "kubelet"):
             stack.enter_context(running[name])
         wait_for(lambda: " Ready" in made.kubectl("get", "nodes"), 120, running["kubelet"].said)

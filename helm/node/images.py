@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -22,36 +23,60 @@ VERSION = "0.1.0"  # as the chart calls them
 TAG = "PROBAV_NODE_TAG"  # of others than `make images` makes, in podman's store
 
 
-def bring_in(space: Space, programs: dict[str, Path]) -> dict[str, str]:
-    """Let containerd have all images that it lacks; return the ids of ours.
+def ours() -> dict[str, str]:
+    """Return podman's names of our images, each with its id.
 
     Raises
     ------
     Unavailable
-        If podman has no image of ours.
+        If podman lacks one.
+    """
+    found = {}
+    for name in OURS:
+        image = f"localhost/{name}:{os.environ.get(TAG, VERSION)}"
+        words = ["podman", "image", "inspect", "--format", "{{.Id}}", image]
+        known = subprocess.run(words, capture_output=True, text=True)
+        if known.returncode:
+            raise Unavailable(f"podman has no image {image}: `make images` makes it")
+        found[image] = known.stdout.strip()
+    return found
+
+
+def store(parent: Path, images: dict[str, str]) -> Path:
+    """Return containerd's folder, emptied first where it holds other images: they would pile up."""
+    root, held = parent / "images", parent / "images.json"
+    now = json.dumps(images, sort_keys=True)
+    if root.exists() and (not held.exists() or held.read_text() != now):
+        shutil.rmtree(root)
+    root.mkdir(parents=True, exist_ok=True)
+    held.write_text(now)
+    return root
+
+
+def bring_in(space: Space, programs: dict[str, Path], images: dict[str, str]) -> None:
+    """Let containerd have all images that it lacks.
+
+    Parameters
+    ----------
+    space : Space
+    programs : dict
+    images : dict
+        As `ours` returns them.
     """
     for name, program in ((PAUSE, programs["pause"]), (NAMES, programs["coredns"])):
         file = space.folder / "image.tar"
         _write(file, name, program)
         _import(space, programs, file)
         file.unlink()
-    found = {}
-    for name in OURS:
-        image = f"localhost/{name}:{os.environ.get(TAG, VERSION)}"
-        known = subprocess.run(
-            ["podman", "image", "inspect", "--format", "{{.Id}}", image], capture_output=True, text=True
-        )
-        if known.returncode:
-            raise Unavailable(f"podman has no image {image}: `make images` makes it")
-        found[name] = known.stdout.strip()
-        if not _is_there(space, programs, image, found[name]):
+    for image, number in images.items():
+        if not _is_there(space, programs, image, number):
             saved = subprocess.Popen(["podman", "save", "--quiet", image], stdout=subprocess.PIPE)
             _import(space, programs, "-", stdin=saved.stdout)
             if saved.wait():
                 raise Unavailable(f"podman can't save {image}")
-            _ctr(space, programs, "images", "label", image, f"probav={found[name]}")
+            _ctr(space, programs, "images", "label", image, f"probav={number}")
+        name = image.removeprefix("localhost/").partition(":")[0]
         _ctr(space, programs, "images", "tag", "--force", image, f"docker.io/library/{name}:{VERSION}")
-    return found
 
 
 def _is_there(space: Space, programs: dict[str, Path], image: str, number: str) -> bool:
