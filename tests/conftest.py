@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -100,5 +99,9 @@ def _jupyter(
             time.sleep(0.1)
         yield Jupyter(url, token, folder)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:  # a request under way: its thread of anyio then waits for ever
+            process.kill()
+            process.wait(timeout=20)

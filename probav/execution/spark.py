@@ -69,9 +69,12 @@ def running_cores() -> int:
     """Return how many tasks the session that runs does at a time; 0 if none runs."""
     if "pyspark" not in sys.modules:
         return 0
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    return 0 if SparkSession.getActiveSession() is None else parallelism()
+    # after an interrupt this thread is another one to Java, where no session is active
+    runs = SparkContext._active_spark_context is not None or SparkSession.getActiveSession() is not None
+    return parallelism() if runs else 0
 
 
 def parallelism() -> int:
@@ -137,6 +140,8 @@ def each(
     except (EngineError, BudgetError):
         raise
     except Exception as error:
+        if _is_interrupt(error):
+            raise KeyboardInterrupt from error
         raise EngineError(f"The Spark job failed: {_cause(error)}") from error
     for batch in table.to_batches():
         for number, key, data in zip(*batch.columns, strict=True):
@@ -336,6 +341,15 @@ class _ConnectJobs:
     def cancel(self) -> None:
         """Cancel them."""
         threading.Thread(target=self._spark.interruptTag, args=(self._tag,)).start()
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether an error came of an interrupt: Py4J, interrupted while it sends, fails to clean up."""
+    while (before := error.__context__) is not None:
+        if isinstance(before, KeyboardInterrupt):
+            return True
+        error = before
+    return False
 
 
 def _cause(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """The Spark engine gives the local engine's result to the last bit."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import geopandas as gpd
 import numpy as np
@@ -12,7 +13,7 @@ import probav
 from probav.accumulate import Accumulator
 from probav.errors import EngineError, QueryError
 from probav.execution import choose, engine
-from probav.execution.spark import execute
+from probav.execution.spark import execute, running_cores
 from probav.query import Query, Task, prepare
 from probav.reducers import plan
 from probav.reducing import Reducer
@@ -134,3 +135,24 @@ def test_auto_weighs_a_jobs_overhead_against_the_clusters_cores(monkeypatch):
         raise AssertionError("nothing is to be decided with no more cores than threads")
 
     assert choose("auto", never) == "local"
+
+
+@pytest.mark.spark
+def test_an_interrupt_while_java_is_spoken_to_is_an_interrupt(world, spark, monkeypatch):
+    def stages(jobs):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("Gateway must be connected to send cancel cmd.")  # noqa: B904 - as Py4J
+
+    monkeypatch.setattr("probav.execution.spark._ClassicJobs.stages", stages)
+    product = world.archive[S10]
+    with pytest.raises(KeyboardInterrupt):
+        product.statistics(product.extent.bounds, engine="spark", progress=print)
+
+
+@pytest.mark.spark
+def test_a_session_runs_for_every_thread(spark):
+    """After an interrupt PySpark speaks to Java through another connection, which is a new thread there."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(running_cores).result() == running_cores() > 0
