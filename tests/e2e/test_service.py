@@ -80,7 +80,9 @@ class Served:
         return done
 
     def start_server(self, user: str) -> None:
-        self.api("POST", f"/hub/api/users/{user}/server")
+        """Start a user's server, unless it runs."""
+        if not self.api("GET", f"/hub/api/users/{user}").json()["servers"]:
+            self.api("POST", f"/hub/api/users/{user}/server")
         deadline = time.monotonic() + 120
         while not self.api("GET", f"/hub/api/users/{user}").json()["servers"].get("", {}).get("ready"):
             assert time.monotonic() < deadline, self.hub.output
@@ -199,6 +201,7 @@ def test_a_renewed_certificate_is_taken_up_while_servers_run_on(served):
 def test_a_backup_of_the_running_hub_is_brought_back_to_another(served, start, tmp_path):
     served.api("POST", "/hub/api/groups/remote-sensing", json={})
     served.api("POST", "/hub/api/groups/remote-sensing/users", json={"users": ["ben"]})
+    served.start_server("ben")
     text = {"type": "file", "format": "text", "content": "months of work"}
     served.api("PUT", "/user/ben/api/contents/mine.txt", json=text)
 
