@@ -59,7 +59,10 @@ class Keeping:
         for kept in runs.all_of(self.hub.data / "probav" / "hub"):
             if kept.pid:
                 found |= set(psutil.Process(kept.pid).children(recursive=True))
-        return [each for each in found if each.name() not in ("bwrap", "setpriv", "sh")]
+        gone = psutil.STATUS_ZOMBIE
+        return [
+            each for each in found if each.name() not in ("bwrap", "setpriv", "sh") and each.status() != gone
+        ]
 
     def hub_process(self) -> psutil.Process:
         return self.part("-m jupyterhub --config")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def warnings(disks: Iterable[object] = ()) -> list[str]:
 
 def _try_group() -> None:
     """Raise HubError if no group with limits can be made."""
-    group = cgroups.group(f"probav-check-{os.getpid()}")
+    group = cgroups.group(f"probav-check-{secrets.token_hex(8)}")  # its own: servers start at a time
     try:
         group.create(cgroups.Limits(memory=2**26, cpu=1, processes=64))
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,3 +36,10 @@ def test_homes_without_images_are_a_warning_only_where_a_home_has_a_limit(monkey
     monkeypatch.setattr(quota, "missing_tools", lambda: ["mkfs.ext4"])
     assert machine.warnings([None]) == []
     assert "programs are missing: mkfs.ext4" in machine.warnings([2**30])[0]
+
+
+def test_servers_that_start_at_once_look_at_once():
+    if found := machine.problems():
+        pytest.skip(f"no sandboxes here: {' '.join(found)}")
+    with ThreadPoolExecutor(8) as pool:
+        assert [each for each in pool.map(lambda _: machine.problems(), range(80)) if each] == []
