@@ -59,10 +59,7 @@ class Keeping:
         for kept in runs.all_of(self.hub.data / "probav" / "hub"):
             if kept.pid:
                 found |= set(psutil.Process(kept.pid).children(recursive=True))
-        gone = psutil.STATUS_ZOMBIE
-        return [
-            each for each in found if each.name() not in ("bwrap", "setpriv", "sh") and each.status() != gone
-        ]
+        return [each for each in found if works(each)]
 
     def hub_process(self) -> psutil.Process:
         return self.part("-m jupyterhub --config")
@@ -72,6 +69,13 @@ class Keeping:
         api = f"{self.hub.url}/hub/api/users/{self.hub.user}"
         assert http.get(api, timeout=30).json()["servers"][""]["ready"]
         return f"{self.hub.url}/user/{self.hub.user}"
+
+
+def works(process: psutil.Process) -> bool:
+    """Return whether a process is there, and none that only holds a sandbox."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE and process.name() not in ("bwrap", "setpriv", "sh")
+    return False
 
 
 @pytest.fixture(params=["simple", pytest.param("sandbox", marks=pytest.mark.load)])
