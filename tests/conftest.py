@@ -1,5 +1,7 @@
 """What tests of several packages share."""
 
+from __future__ import annotations
+
 import json
 import os
 import secrets
@@ -10,9 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+
+if TYPE_CHECKING:
+    from probav_hub.remote_kernel import RemoteKernel
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +111,19 @@ def _jupyter(
         except subprocess.TimeoutExpired:  # a request under way: its thread of anyio then waits for ever
             process.kill()
             process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[[RemoteKernel, str], str]:
+    """Run code in a kernel of a hub's server, and return what it prints or is."""
+    import nbformat
+
+    def ask(kernel: RemoteKernel, code: str) -> str:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+        kernel.run(notebook, lambda number, count: None)
+        return "".join(
+            output.get("text") or output.get("data", {}).get("text/plain", "")
+            for output in notebook.cells[0].outputs
+        )
+
+    return ask

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 import requests
 
@@ -148,18 +147,3 @@ def remove_all(engine: Any, name: str) -> None:
             volume.remove(force=True)
     with suppress(Exception):
         engine.networks.get(name).remove()
-
-
-@pytest.fixture(scope="session")
-def run() -> Callable[[RemoteKernel, str], str]:
-    """Run code in a kernel, and return what it prints or is."""
-
-    def ask(kernel: RemoteKernel, code: str) -> str:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-        kernel.run(notebook, lambda number, count: None)
-        return "".join(
-            output.get("text") or output.get("data", {}).get("text/plain", "")
-            for output in notebook.cells[0].outputs
-        )
-
-    return ask

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 import requests
 import yaml
@@ -166,18 +165,3 @@ def volume(name: str, kind: str, folder: Path, mode: str) -> dict[str, Any]:
         "spec": {"capacity": {"storage": "20Gi"}, "accessModes": [mode], "storageClassName": kind,
                  "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": str(folder)}},
     }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def run() -> Callable[[RemoteKernel, str], str]:
-    """Run code in a kernel, and return what it prints or is."""
-
-    def ask(kernel: RemoteKernel, code: str) -> str:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-        kernel.run(notebook, lambda number, count: None)
-        return "".join(
-            output.get("text") or output.get("data", {}).get("text/plain", "")
-            for output in notebook.cells[0].outputs
-        )
-
-    return ask
