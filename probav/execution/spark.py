@@ -128,6 +128,7 @@ def each(
 
     by_value: Any = cloudpickle.register_pickle_by_value
     by_value(executor)
+    handled = sys.exception()  # by who calls: it is the context of all that is raised here
     spark = session()
     given = {"number": pa.array(range(len(payloads)), pa.int64()), "data": pa.array(payloads, pa.binary())}
     try:
@@ -140,7 +141,7 @@ def each(
     except (EngineError, BudgetError):
         raise
     except Exception as error:
-        if _is_interrupt(error):
+        if _is_interrupt(error, handled):
             raise KeyboardInterrupt from error
         raise EngineError(f"The Spark job failed: {_cause(error)}") from error
     for batch in table.to_batches():
@@ -343,9 +344,12 @@ class _ConnectJobs:
         threading.Thread(target=self._spark.interruptTag, args=(self._tag,)).start()
 
 
-def _is_interrupt(error: BaseException) -> bool:
-    """Return whether an error came of an interrupt: Py4J, interrupted while it sends, fails to clean up."""
-    while (before := error.__context__) is not None:
+def _is_interrupt(error: BaseException, handled: BaseException | None) -> bool:
+    """Return whether an error came of an interrupt: Py4J, interrupted while it sends, fails to clean up.
+
+    `handled` is what was being handled before, which is no cause.
+    """
+    while (before := error.__context__) is not None and before is not handled:
         if isinstance(before, KeyboardInterrupt):
             return True
         error = before

@@ -152,6 +152,20 @@ def test_an_interrupt_while_java_is_spoken_to_is_an_interrupt(world, spark, monk
 
 
 @pytest.mark.spark
+def test_a_job_that_fails_after_an_interrupt_fails(world, spark, monkeypatch):
+    def stages(jobs):
+        raise RuntimeError("no such stage")
+
+    monkeypatch.setattr("probav.execution.spark._ClassicJobs.stages", stages)
+    product = world.archive[S10]
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with pytest.raises(EngineError, match="no such stage"):
+            product.statistics(product.extent.bounds, engine="spark", progress=print)
+
+
+@pytest.mark.spark
 def test_a_session_runs_for_every_thread(spark):
     """After an interrupt PySpark speaks to Java through another connection, which is a new thread there."""
     with ThreadPoolExecutor(1) as pool:
