@@ -8,7 +8,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
 
@@ -77,15 +76,6 @@ class TwoUsers:
         self.state, self.ann, self.ben, self.http, self.settings = state, ann, ben, http, settings
 
 
-def run(kernel: RemoteKernel, code: str) -> str:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    kernel.run(notebook, lambda number, count: None)
-    return "".join(
-        output.get("text") or output.get("data", {}).get("text/plain", "")
-        for output in notebook.cells[0].outputs
-    )
-
-
 @pytest.fixture(scope="module")
 def users(tmp_path_factory, demo_archive):
     if found := machine.problems():
@@ -115,23 +105,23 @@ def users(tmp_path_factory, demo_archive):
     assert not left, f"the hub's end left sandboxes: {left}"
 
 
-def test_a_notebook_runs_with_the_archive_and_spark(users):
+def test_a_notebook_runs_with_the_archive_and_spark(users, run):
     assert "PROBA-V" in run(users.ben, "%probav") or "probav" in run(users.ben, "%probav")
     assert run(users.ben, "print(spark.range(5).count())").strip().endswith("5")
 
 
-def test_kernels_know_their_limits(users):
+def test_kernels_know_their_limits(users, run):
     shown = run(users.ann, "import os; print(os.environ['CPU_LIMIT'], os.environ['MEM_LIMIT'], os.getuid())")
     assert shown.split() == ["2.0", str(3 * 2**30), str(Accounts(users.state).user("ann"))]
 
 
-def test_the_samples_are_there_and_the_users_own(users):
+def test_the_samples_are_there_and_the_users_own(users, run):
     assert (
         run(users.ann, "from pathlib import Path; print(Path('quickstart.ipynb').owner())").strip() == "ann"
     )
 
 
-def test_a_neighbour_gets_nothing(users):
+def test_a_neighbour_gets_nothing(users, run):
     run(users.ben, "print(spark.range(5).count())")  # so that Spark's ports are open
     ports = _ports(users.state, "ben")
     assert len(ports) > 6, "ben's server, kernel and Spark listen"
@@ -156,14 +146,14 @@ def test_a_neighbour_gets_nothing(users):
     assert got["zmq"] == {}, "a kernel's socket answered somebody without its key"
 
 
-def test_a_full_home_is_the_users_own_trouble(users):
+def test_a_full_home_is_the_users_own_trouble(users, run):
     shown = run(users.ann, "try:\n  open('hog', 'wb').write(bytes(300 << 20))\nexcept OSError as e: print(e)")
     assert "No space left on device" in shown
     assert run(users.ben, "open('small', 'w').write('x'); print('fine')").strip().endswith("fine")
     run(users.ann, "import os; os.unlink('hog')")
 
 
-def test_a_kernel_that_takes_too_much_is_killed_and_the_server_lives(users):
+def test_a_kernel_that_takes_too_much_is_killed_and_the_server_lives(users, run):
     server = f"{users.settings.url}/user/ann"
     with RemoteKernel(users.http, server, "probav-python") as kernel, pytest.raises(HubError, match="died"):
         run(kernel, "hog = bytearray(4 << 30)")
@@ -175,7 +165,7 @@ def test_a_kernel_that_takes_too_much_is_killed_and_the_server_lives(users):
         time.sleep(0.2)
 
 
-def test_why_a_server_died_is_in_the_hubs_log(users):
+def test_why_a_server_died_is_in_the_hubs_log(users, run):
     server = spawn(users.http, users.settings, "cal")
     with RemoteKernel(users.http, server, "probav-python") as kernel:
         pid = int(run(kernel, "import os; print(os.getppid())"))
