@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 _cell = ("", "")  # group and description of the jobs of the cell that runs
+_runs = itertools.count(1)  # a cancelled group takes no more jobs, and not every run has a new number
 
 
 def before_cell(info: Any = None) -> None:
@@ -18,7 +20,8 @@ def before_cell(info: Any = None) -> None:
     shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     number = getattr(shell, "execution_count", 0)
     lines = str(getattr(info, "raw_cell", "") or "").strip().splitlines()
-    _cell = (f"probav-{os.getpid()}-cell-{number}", f"[{number}] {lines[0][:80]}" if lines else f"[{number}]")
+    group = f"probav-{os.getpid()}-cell-{number}-run-{next(_runs)}"
+    _cell = (group, f"[{number}] {lines[0][:80]}" if lines else f"[{number}]")
     cancel_jobs_on_interrupt()
     name_jobs()
 
@@ -55,7 +58,7 @@ def _cancel_jobs(number: int, frame: FrameType | None) -> None:
     if context is not None:  # in a thread: this one may be waiting for an answer on its connection to the JVM
         _abandon_connection(context)
         if group:
-            threading.Thread(target=context.cancelJobGroup, args=(group,)).start()
+            threading.Thread(target=_cancel_group, args=(context, group)).start()
         else:
             threading.Thread(target=context.cancelAllJobs).start()
     elif remote is not None:
@@ -63,6 +66,12 @@ def _cancel_jobs(number: int, frame: FrameType | None) -> None:
             target=remote.interruptTag if group else remote.interruptAll, args=(group,) * bool(group)
         ).start()
     raise KeyboardInterrupt
+
+
+def _cancel_group(context: Any, group: str) -> None:
+    from probav.execution.spark import cancel_group  # here: it is as large as the engine
+
+    cancel_group(context, group)
 
 
 def _context() -> Any:

@@ -276,6 +276,24 @@ def _share(stages: list[tuple[int, int]], shares: tuple[float, ...]) -> float:
     return sum(share * done / total for (done, total), share in zip(stages, shares, strict=False))
 
 
+def cancel_group(context: Any, group: str) -> None:
+    """Cancel the jobs of a group that run, and with Spark 4 those that are still being planned.
+
+    Parameters
+    ----------
+    context : SparkContext
+        Of a classic session.
+    group : str
+        To be used for no later job.
+    """
+    import pyspark
+
+    if int(pyspark.__version__.partition(".")[0]) < 4:
+        context.cancelJobGroup(group)
+    else:
+        context._jsc.sc().cancelJobGroupAndFutureJobs(group)
+
+
 class _ClassicJobs:
     """The jobs of one call of a session: named, followed, cancelled."""
 
@@ -309,8 +327,9 @@ class _ClassicJobs:
         return [found[number] for number in sorted(found)]
 
     def cancel(self) -> None:
-        """Cancel them."""
-        threading.Thread(target=self._context.cancelJobGroup, args=(self._group,)).start()
+        """Cancel them; those to come, too, unless they share their group with the rest of a cell."""
+        cancel = cancel_group if self._own else type(self._context).cancelJobGroup
+        threading.Thread(target=cancel, args=(self._context, self._group)).start()
 
 
 class _ConnectJobs:

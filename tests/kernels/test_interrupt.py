@@ -33,7 +33,7 @@ def test_interrupting_a_cell_cancels_its_spark_jobs(start_kernel, wait_for, tmp_
     kernel, marker = start_kernel(), tmp_path / "running"
     if not start:
         kernel.run("spark.range(1).count()")
-    request = kernel.client.execute(LONG.format(marker=str(marker), start=start))
+    request = kernel.client.execute(LONG.format(marker=str(marker), start=start), stop_on_error=False)
     wait_for(marker.exists, seconds=90)
     kernel.manager.interrupt_kernel()
     assert answer(kernel, request)["ename"] == "KeyboardInterrupt"
@@ -52,7 +52,7 @@ def test_interrupting_the_engine_cancels_its_job_and_no_other(start_kernel, wait
         "spark.sparkContext.parallelize([1], 1).map(lambda _: time.sleep(600)).count()\n"
         "threading.Thread(target=rest, daemon=True).start()"
     )
-    request = kernel.client.execute("list(engine.each('slow:wait', [b''] * 4))")
+    request = kernel.client.execute("list(engine.each('slow:wait', [b''] * 4))", stop_on_error=False)
     wait_for(marker.exists, seconds=90)
     kernel.manager.interrupt_kernel()
     assert answer(kernel, request)["ename"] == "KeyboardInterrupt"
@@ -64,7 +64,7 @@ def test_interrupting_the_engine_cancels_its_job_and_no_other(start_kernel, wait
 def test_interrupting_python_stays_as_it_was(start_kernel, wait_for, tmp_path):
     kernel, marker = start_kernel(), tmp_path / "running"
     code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(300)"
-    request = kernel.client.execute(code)
+    request = kernel.client.execute(code, stop_on_error=False)
     wait_for(marker.exists, seconds=60)
     kernel.manager.interrupt_kernel()
     assert answer(kernel, request)["ename"] == "KeyboardInterrupt"

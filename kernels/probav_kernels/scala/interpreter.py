@@ -115,6 +115,7 @@ class Interpreter:
         if not self._ended():
             raise ScalaError("Scala is still busy with an interrupted cell; %probav spark restart ends it.")
         self._drain()
+        group = self._context.getLocalProperty("spark.jobGroup.id")
         with Pipe(write) as printed:
             request = self._context._gateway.new_array(self._jvm.java.lang.Object, 2)
             head = _OUTER if _CLASS.search(code) and not code.lstrip().startswith("package ") else ""
@@ -135,7 +136,7 @@ class Interpreter:
                     printed.read()
             except KeyboardInterrupt:
                 printed.is_heard = False  # and yet read: who prints waits for a reader
-                self._stop(printed)
+                self._stop(printed, group)
                 self._drain()
                 raise
             printed.read()
@@ -211,11 +212,17 @@ class Interpreter:
         self._drain()
         return None if shown == "<notype>" else shown
 
-    def _stop(self, printed: Pipe) -> None:
-        group = self._context.getLocalProperty("spark.jobGroup.id")
+    def _stop(self, printed: Pipe, group: str | None) -> None:
         cancel = self._context.cancelAllJobs if group is None else lambda: self._context.cancelJobGroup(group)
         threading.Thread(target=cancel).start()
         self._cell.interrupt()
+        try:
+            self._end(printed)
+        finally:
+            cancel()  # a job that was about to begin: nobody waits for it, and it kept the cores for ever
+
+    def _end(self, printed: Pipe) -> None:
+        """Wait for a cell that was interrupted; stop its thread if it listens to no interrupt."""
         if self._ended(printed):
             return
         refused = ""
