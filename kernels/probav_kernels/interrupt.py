@@ -69,9 +69,11 @@ def _cancel_jobs(number: int, frame: FrameType | None) -> None:
 
 
 def _cancel_group(context: Any, group: str) -> None:
-    from probav.execution.spark import cancel_group  # here: it is as large as the engine
-
-    cancel_group(context, group)
+    """Cancel the jobs of a group that run, and with Spark 4 those that are still being planned."""
+    if context.version < "4":
+        context.cancelJobGroup(group)
+    else:
+        context._jsc.sc().cancelJobGroupAndFutureJobs(group)
 
 
 def _context() -> Any:

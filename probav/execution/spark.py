@@ -276,19 +276,9 @@ def _share(stages: list[tuple[int, int]], shares: tuple[float, ...]) -> float:
     return sum(share * done / total for (done, total), share in zip(stages, shares, strict=False))
 
 
-def cancel_group(context: Any, group: str) -> None:
-    """Cancel the jobs of a group that run, and with Spark 4 those that are still being planned.
-
-    Parameters
-    ----------
-    context : SparkContext
-        Of a classic session.
-    group : str
-        To be used for no later job.
-    """
-    import pyspark
-
-    if int(pyspark.__version__.partition(".")[0]) < 4:
+def _cancel_group(context: Any, group: str) -> None:
+    """Cancel the jobs of a group that run, and with Spark 4 those that are still being planned."""
+    if context.version < "4":
         context.cancelJobGroup(group)
     else:
         context._jsc.sc().cancelJobGroupAndFutureJobs(group)
@@ -328,7 +318,7 @@ class _ClassicJobs:
 
     def cancel(self) -> None:
         """Cancel them; those to come, too, unless they share their group with the rest of a cell."""
-        cancel = cancel_group if self._own else type(self._context).cancelJobGroup
+        cancel = _cancel_group if self._own else type(self._context).cancelJobGroup
         threading.Thread(target=cancel, args=(self._context, self._group)).start()
 
 

@@ -1,9 +1,6 @@
-"""The cases of JupyterHub's own tests of spawners (jupyterhub/tests/test_spawner.py) that apply, and ours.
+"""The cases of JupyterHub's own tests of spawners that a sandbox must pass in a way of its own, and ours.
 
-With SandboxSpawner in the place of the spawners that they name, and servers that listen, 31 of the 39 of
-JupyterHub 6.1 pass as they are. Of the others two are about settings that a sandbox refuses (shell_cmd,
-popen_kwargs), three about what their mock alone does (use_this_api_token), three about names with ~ or %,
-which none of our ways to log in gives.
+Those tests themselves run with SandboxSpawner in tests/hub/suites.
 """
 
 from __future__ import annotations
