@@ -21,6 +21,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from probav_hub.configuration import Profile
 from probav_hub.kubernetes.cluster import Cluster, Refusal
 from probav_hub.kubernetes.executors import COMPONENT, Refused, executor, policies
+from probav_hub.kubernetes.failures import Failures
 from probav_hub.kubernetes.names import PROFILE, SERVER
 from probav_hub.kubernetes.values import Values
 
@@ -79,6 +80,7 @@ class Handler(web.RequestHandler):
     values: Values
     counting: ClassVar[asyncio.Lock] = asyncio.Lock()
     refused: ClassVar[dict[str, tuple[float, str]]] = {}  # by label: until when it is told, and what
+    failures: ClassVar[Failures] = Failures()
     full: ClassVar[float] = 0.0
 
     def initialize(self, cluster: Cluster, hub: Hub, values: Values) -> None:
@@ -122,6 +124,7 @@ class Handler(web.RequestHandler):
         labels = (pod or {}).get("metadata", {}).get("labels") or {}
         if pod is None or labels.get(SERVER) != self.label or labels.get("component") != COMPONENT:
             raise web.HTTPError(404, f'pods "{name}" not found')
+        self.failures.see([pod])
         return pod
 
     async def listed(self) -> dict[str, Any]:
@@ -133,7 +136,9 @@ class Handler(web.RequestHandler):
         if not _SELECTOR.match(asked) or not _SELECTOR.match(field):
             raise web.HTTPError(400, "This selector can't be read.")
         own = f"component={COMPONENT},{SERVER}={self.label}"
-        return await self.cluster.pods(f"{own},{asked}" if asked else own, field)
+        found = await self.cluster.pods(f"{own},{asked}" if asked else own, field)
+        self.failures.see(found["items"])
+        return found
 
     def refuse(self, message: str) -> web.HTTPError:
         """Return the refusal of one more executor, which the server's notebooks are told."""
@@ -190,15 +195,20 @@ class Pods(Handler):
         if self.full > time.monotonic():
             raise self.refuse(taken)
         there = (await self.cluster.pods(f"component={COMPONENT}"))["items"]
+        self.failures.see(there)
         running = [pod for pod in there if (pod.get("status") or {}).get("phase") not in FINISHED]
         mine, own = (
             [pod for pod in pods if pod["metadata"]["labels"].get(SERVER) == self.label]
             for pods in (there, running)
         )
-        if len(own) >= profile.spark_executors or len(mine) >= 4 * profile.spark_executors:
+        if len(own) >= profile.spark_executors:
             raise self.refuse(
                 f"Profile {profile.name} has {profile.spark_executors} executors, and that many run."
             )
+        if failed := self.failures.refusal(self.label, profile.spark_executors):
+            raise self.refuse(failed)
+        if len(mine) >= 4 * profile.spark_executors:
+            raise self.refuse(f"{len(mine)} executors of this server have ended and are not deleted yet.")
         if len(running) >= most:
             Handler.full = time.monotonic() + FULL
             raise self.refuse(taken)

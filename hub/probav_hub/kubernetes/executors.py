@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from probav_hub.configuration import Profile
-from probav_hub.kubernetes.names import ARCHIVE, SERVER, UID
+from probav_hub.kubernetes.names import ARCHIVE, EXECUTOR, SERVER, UID
 from probav_hub.kubernetes.values import Values
 from probav_hub.profiles import size
 
@@ -67,13 +67,14 @@ def executor(asked: Any, owner: Any, profile: Profile, values: Values) -> dict[s
     resources = {"cpu": str(profile.executor_cores), "memory": str(memory + overhead(memory))}
     server, meta = owner["metadata"]["labels"][SERVER], owner["metadata"]
     container = {
-        "name": "spark-kubernetes-executor",
+        "name": EXECUTOR,
         "image": f"{spark.image.name}:{spark.image.tag}",
         "imagePullPolicy": spark.image.pull_policy,
         "command": ["python", "-c", files("probav_hub.kubernetes").joinpath("entry.py").read_text("utf-8")],
         "env": [*variables.values()],
         "resources": {"requests": resources, "limits": resources},
         "workingDir": SCRATCH,
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # why it failed is told
         "securityContext": {
             "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,

@@ -6,3 +6,4 @@ SERVER = "probav/server"  # label of a server's pod and of its executors
 PROFILE = "probav/profile"  # annotation of a server's pod
 HOME, ARCHIVE, PUBLISHED, SHARED = "/home/probav", "/archive", "/published", "/shared"
 UID = 1000  # of the images' user
+NOTEBOOK, EXECUTOR = "notebook", "spark-kubernetes-executor"  # containers, as KubeSpawner and Spark call them

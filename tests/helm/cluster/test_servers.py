@@ -115,6 +115,22 @@ def test_no_more_executors_than_the_hub_has_for_all(ada, bob, brokers, environme
         assert ask(bob, "DELETE").ok
 
 
+def test_executors_that_fail_at_once_are_not_made_for_ever(hub, asking, asked, installed):
+    dan = hub.start("dan", "spark")
+    ended = {"terminated": {"exitCode": 3, "message": "this image has no Spark"}}
+    state = {"name": "spark-kubernetes-executor", "ready": False, "restartCount": 0, "image": "x",
+             "imageID": "x", "state": ended}  # fmt: skip
+    for _ in range(6):  # twice the profile's two, and two
+        made = asking(dan, "POST", body=asked)
+        assert made.status_code == 201, made.text
+        installed.status(made.json(), phase="Failed", containerStatuses=[state])
+        assert asking(dan, "DELETE", f"/{made.json()['metadata']['name']}").ok  # as Spark does
+    refused = asking(dan, "POST", body=asked)
+    assert refused.status_code == 403
+    assert "6 of this server's executors failed" in refused.json()["message"]
+    assert "exit code 3; its last line was: this image has no Spark" in refused.json()["message"]
+
+
 def test_what_is_no_servers_token_makes_nothing(hub, broker, ada, bob, asking, asked, environment):
     address = f"{broker}/servers/-/{PODS}"
     assert requests.post(address, json=asked, timeout=30).status_code == 401
