@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ PROFILES = [
     {"name": "tiny", "title": "Tiny", "cpu": 1, "memory": "64M"},
 ]  # fmt: skip
 OURS = {"name": "probav-hub", "tag": "0.1.0"}
+OPERATOR = secrets.token_hex(16)  # the token of a program that may delete users
+DELETING = ["admin:users", "delete:servers"]
 VALUES: dict[str, Any] = {
     "global": {"probav": {
         "hub": {"culling": None, "profiles": PROFILES},
@@ -52,7 +55,11 @@ VALUES: dict[str, Any] = {
         "spark": {"maxExecutors": 1},
     }},
     "jupyterhub": {
-        "hub": {"db": {"pvc": {"storageClassName": "lab"}}, "resources": {"requests": {"cpu": "50m"}}},
+        "hub": {
+            "db": {"pvc": {"storageClassName": "lab"}}, "resources": {"requests": {"cpu": "50m"}},
+            "services": {"operator": {"apiToken": OPERATOR}},
+            "loadRoles": {"operator": {"services": ["operator"], "scopes": DELETING}},
+        },
         "proxy": {"chp": {"image": OURS, "resources": {"requests": {"cpu": "50m"}}}},
         "prePuller": {"hook": {"enabled": False}, "continuous": {"enabled": False}},
     },
@@ -102,6 +109,12 @@ class Lab:
         http.cookies.clear()
         http.headers["Authorization"] = f"token {token.json()['token']}"
         return http
+
+    def delete(self, user: str) -> int:
+        """Delete a user as the operator does, and return the status."""
+        headers = {"Authorization": f"token {OPERATOR}"}
+        url = f"{self.url}/hub/api/users/{user}"
+        return local_requests().delete(url, headers=headers, timeout=120).status_code
 
     def spawn(self, http: requests.Session, user: str, profile: str) -> str:
         """Start a user's server, and return why there is none; empty where there is."""
