@@ -21,6 +21,7 @@ from probav_hub.simple import SimpleSpawner
 SINGLEUSER = Path(__file__).with_name("singleuser")  # a Jupyter configuration folder
 KEPT = ("JAVA_HOME", "TMPDIR", "TZ", "SPARK_REMOTE", "SPARK_CONF_DIR", "HADOOP_CONF_DIR")
 KEPT_PREFIX = "PROBAV_SPARK_"  # where users' Spark is, said once for all of them
+TOLD_EVERY = "JUPYTERHUB_ACTIVITY_INTERVAL"  # seconds between two reports of a server to the hub
 START_SECONDS = 180  # a cold disk and a busy machine
 
 
@@ -163,6 +164,8 @@ def services(c: Any, settings: Settings) -> None:
         command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={culling.minutes * 60}",
                    f"--cull-every={culling.every_minutes * 60}"]  # fmt: skip
         made.append({"name": "culler", "command": command})
+        # several reports before a server would count as idle: a busy one without a browser makes no other
+        c.Spawner.environment |= {TOLD_EVERY: str(min(300, max(10, culling.minutes * 10)))}
         roles.append({"name": "culler", "services": ["culler"], "scopes": scopes})
     if settings.token:
         made.append({"name": "program", "api_token": settings.token})

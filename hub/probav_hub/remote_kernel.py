@@ -48,6 +48,10 @@ class RemoteKernel:
             timeout=SILENCE,
         )
 
+    def disconnect(self) -> None:
+        """Leave the kernel to itself, as a closed browser does; a cell that runs goes on."""
+        self._socket.shutdown()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -111,7 +115,7 @@ class RemoteKernel:
     def _receive(self) -> dict[str, Any]:
         try:
             frame = self._socket.recv()
-        except websocket.WebSocketException as error:
+        except (websocket.WebSocketException, OSError) as error:
             raise HubError(f"The connection to the kernel broke: {error or type(error).__name__}.") from None
         decode: Callable[[Any], dict[str, Any]] = (
             deserialize_binary_message if isinstance(frame, bytes) else json.loads

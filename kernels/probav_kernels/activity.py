@@ -6,6 +6,7 @@ for hours without a word, or a Spark job of a thread in the background, would be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Any
@@ -17,13 +18,15 @@ from tornado.ioloop import PeriodicCallback
 from probav_kernels import ui
 from probav_kernels.sessions import announced, ask
 
-SECONDS = 60.0
+SECONDS = 60.0  # between two looks, unless the hub wants to be told sooner
+TOLD_EVERY = "JUPYTERHUB_ACTIVITY_INTERVAL"  # seconds between two reports to the hub
 _SETTING = "probav_last_activity"  # Jupyter's server takes the latest of all settings with such an end
 
 
 def watch(server: ServerApp) -> None:
-    """Look once a minute, for as long as the server runs."""
-    PeriodicCallback(lambda: note(server), SECONDS * 1e3).start()
+    """Look once a minute or for each report to the hub, for as long as the server runs."""
+    seconds = min(SECONDS, float(os.environ.get(TOLD_EVERY, SECONDS)))
+    PeriodicCallback(lambda: note(server), seconds * 1e3).start()
 
 
 async def note(server: ServerApp) -> None:

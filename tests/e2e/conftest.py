@@ -34,6 +34,12 @@ def wait_for(what: Callable[[], object], seconds: float, otherwise: Callable[[],
     pytest.fail(otherwise())
 
 
+@pytest.fixture(scope="session")
+def until() -> Callable[..., object]:
+    """Return `wait_for`."""
+    return wait_for
+
+
 @dataclass
 class RunningHub:
     """A `probav-hub up` (or `make run`) in its own process group, and what it prints."""
