@@ -159,13 +159,14 @@ def services(c: Any, settings: Settings) -> None:
     """Start what belongs to a hub: the culler; and let a program in that has a token."""
     made: list[dict[str, Any]] = []
     roles: list[dict[str, Any]] = []
-    if culling := settings.configuration.culling:
+    culling = settings.configuration.culling
+    # several reports before a server would count as idle: a busy one without a browser makes no other
+    c.Spawner.environment |= {TOLD_EVERY: str(min(60, max(10, culling.minutes * 10 if culling else 60)))}
+    if culling:
         scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
         command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={culling.minutes * 60}",
                    f"--cull-every={culling.every_minutes * 60}"]  # fmt: skip
         made.append({"name": "culler", "command": command})
-        # several reports before a server would count as idle: a busy one without a browser makes no other
-        c.Spawner.environment |= {TOLD_EVERY: str(min(300, max(10, culling.minutes * 10)))}
         roles.append({"name": "culler", "services": ["culler"], "scopes": scopes})
     if settings.token:
         made.append({"name": "program", "api_token": settings.token})

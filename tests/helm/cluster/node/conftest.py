@@ -155,7 +155,7 @@ def lab(node, parent, demo_archive) -> Iterator[Lab]:
     node.kubectl("create", "namespace", LAB)
     node.kubectl("label", "namespace", LAB, "pod-security.kubernetes.io/enforce=restricted")
     folders = []
-    for name in ("1", "2", "3", "4", "5"):
+    for name in ("1", "2", "3", "4", "5", "6"):
         folder = node.space.folder / f"volume-{name}"
         folder.mkdir()
         folder.chmod(0o777)

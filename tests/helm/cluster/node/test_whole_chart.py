@@ -152,16 +152,19 @@ def test_a_server_that_stops_takes_its_executors_and_leaves_the_home(lab, ada, b
         assert run(kernel, "print(open('kept.txt').read())").strip() == "kept"
 
 
-def test_an_idle_server_is_culled_and_one_that_computes_is_not(lab, ada, bob, kernels, run, until):
+def test_an_idle_server_is_culled_and_one_that_computes_is_not(lab, ada, run, until):
     """The culler looks each minute for servers without a minute's activity."""
-    code = f"import time; time.sleep({BUSY}); open('done', 'w').close()"
-    with ThreadPoolExecutor(1) as beside:
-        busy = beside.submit(run, kernels[1], code)
-        lab.install('--set-json=global.probav.hub.culling={"minutes": 1, "every_minutes": 1}')
+    lab.install('--set-json=global.probav.hub.culling={"minutes": 1, "every_minutes": 1}')
+    zoe = lab.log_in("zoe")  # a server that starts now is told how often to report
+    assert lab.spawn(zoe, "zoe", "small") == ""
+    code = f"import time; open('began', 'w'); time.sleep({BUSY}); open('done', 'w')"
+    with lab.kernel(zoe, "zoe") as kernel, ThreadPoolExecutor(1) as beside:
+        running = beside.submit(run, kernel, code)
+        until(lambda: "began" in lab.kubectl("exec", "jupyter-zoe", "--", "ls").split(), 60)
+        kernel.disconnect()  # as a browser does that is closed
+        assert isinstance(running.exception(60), HubError)
         until(lambda: "jupyter-ada" not in lab.kubectl("get", "pods"), BUSY)
-        until(lambda: "done" in lab.kubectl("exec", "jupyter-bob", "--", "ls").split(), BUSY)
-        with contextlib.suppress(HubError, requests.RequestException, WebSocketException):
-            busy.result(BUSY)  # its connection may have ended with the proxy that the upgrade started anew
+        until(lambda: "done" in lab.kubectl("exec", "jupyter-zoe", "--", "ls").split(), BUSY)
 
 
 def test_a_deleted_user_leaves_no_pod_and_the_home_for_the_operator(lab, until):
