@@ -50,7 +50,7 @@ class RemoteKernel:
 
     def disconnect(self) -> None:
         """Leave the kernel to itself, as a closed browser does; a cell that runs goes on."""
-        self._socket.shutdown()
+        self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -37,11 +37,12 @@ class Failures:
         self._seen = {name: found for name, found in self._seen.items() if found[0] > now - SECONDS}
         for pod in pods:
             meta, status = pod["metadata"], pod.get("status") or {}
-            if (
-                status.get("phase") == "Failed" and "deletionTimestamp" not in meta
-            ):  # one told to end does, too
-                words = why(pod, None, EXECUTOR, "The executor") or str(status.get("message") or "")
-                self._seen.setdefault(meta["name"], (now, meta["labels"][SERVER], words))
+            told_to_end = "deletionTimestamp" in meta
+            if status.get("phase") == "Failed" and not told_to_end:
+                words = (
+                    why(pod, None, EXECUTOR, "The executor") or status.get("message") or "No reason is told"
+                )
+                self._seen.setdefault(meta["name"], (now, meta["labels"][SERVER], str(words)))
 
     def refusal(self, server: str, executors: int) -> str:
         """Return why a server gets no executor now; empty where it does."""
