@@ -7,10 +7,10 @@ there is no hub. Here they only size what a kernel starts; that they are kept to
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,29 +101,31 @@ class LimitedProvisioner(LocalProvisioner):
     session (`setsid`).
     """
 
+    _ending = 0.0  # when what a dead kernel left was first told to end; 0 where it was not
+
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Return what the kernel is launched with, with the limits in its environment."""
+        self._ending = 0.0
         launched: dict[str, Any] = await super().pre_launch(**kwargs)
         launched["env"].update(limits(launched["env"]))
         return launched
 
-    async def wait(self) -> int | None:
-        """Wait for the kernel's end, and end what it left."""
-        code: int | None = await super().wait()
-        await self._end_session()
-        return code
+    async def poll(self) -> int | None:
+        """Return the kernel's code once it and what it left have ended, and end what it left.
 
-    async def _end_session(self) -> None:
-        if self.pid is None or self.pid != self.pgid:  # it leads no session of its own
-            return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            left = _members(self.pid)
-            for pid in left:
-                _send(pid, number)
-            for _ in range(int(_PATIENCE / 0.1)):
-                if not (left := _members(self.pid)):
-                    return
-                await asyncio.sleep(0.1)
+        A restart begins only then and so takes no time: Jupyter's server, told to end during one, does not.
+        """
+        code: int | None = await super().poll()
+        if code is None or self.process is None or self.pid is None or self.pid != self.pgid:
+            return code  # it lives, is cleared away, or led no session of its own
+        if not (left := _members(self.pid)):
+            return code
+        now = time.monotonic()
+        self._ending = self._ending or now
+        is_late = now - self._ending > _PATIENCE
+        for pid in left:
+            _send(pid, signal.SIGKILL if is_late else signal.SIGTERM)
+        return code if now - self._ending > 2 * _PATIENCE else None
 
 
 def _members(session: int) -> list[int]:

@@ -150,3 +150,36 @@ def test_the_kernel_restarts(start_kernel):
     kernel.manager.restart_kernel()
     kernel.client.wait_for_ready(timeout=60)
     assert kernel.run("import os; print(os.getpid())").text != before
+
+
+LEFT = """
+import os, subprocess, sys
+left = (
+    "import signal, sys, time\\n"
+    "signal.signal(signal.SIGTERM, lambda *_: open(sys.argv[1], 'w'))\\n"
+    "print('ready', flush=True)\\n"
+    "time.sleep(600)"
+)
+process = subprocess.Popen([sys.executable, "-c", left, %r], stdout=subprocess.PIPE)
+process.stdout.readline()
+print(process.pid, os.getpid())
+"""
+
+
+@pytest.mark.parametrize("told", ["server", "kernel"])
+def test_what_is_told_to_end_while_a_dead_kernel_is_cleared_away_ends(start_server, wait_for, tmp_path, told):
+    server = start_server()
+    left, kernel = (int(pid) for pid in server.run(LEFT % str(tmp_path / "told")).text.split())
+    (listed,) = server.session.get(f"{server.url}api/kernels", timeout=60).json()
+    os.kill(kernel, signal.SIGKILL)
+    wait_for(lambda: (tmp_path / "told").exists(), seconds=30)
+    if told == "server":
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=30) == 0
+    else:
+        answer = server.session.delete(f"{server.url}api/kernels/{listed['id']}", timeout=30)
+        assert answer.status_code == 204, answer.text
+        assert server.session.get(f"{server.url}api/kernels", timeout=60).json() == []
+        assert psutil.Process(server.process.pid).children() == []
+    assert not _alive(left)
+    assert "restarting kernel" not in (tmp_path / "server.log").read_text()
