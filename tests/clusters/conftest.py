@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from waiting import wait_for
 
 HERE = Path(__file__).parent
 MARK = "PROBAV_TEST_PROCESSES"  # in the environment of all that a test starts, and so of what these start
@@ -34,16 +34,6 @@ appender.console.target = SYSTEM_ERR
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
-    """Return what the condition returns once it is true; fail when it isn't in time."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}")
-        time.sleep(0.05)
-    return found
 
 
 def environment_of_spark(**more: str) -> dict[str, str]:
@@ -319,11 +309,6 @@ def standalone(tmp_path, processes) -> Iterator[Callable[..., Standalone]]:
     yield start
     for cluster in started:
         cluster.stop()
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., Any]:
-    return wait_for
 
 
 @pytest.fixture(scope="session")

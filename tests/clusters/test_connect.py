@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -17,7 +18,7 @@ TOKEN = "a-token-of-this-test"
 
 
 @pytest.fixture
-def server(standalone, processes, spark_environment, tmp_path, until):
+def server(standalone, processes, spark_environment, tmp_path):
     """Return the address of a Connect server whose executors are those of a standalone cluster."""
     if not all(map(find_spec, ("grpc", "grpc_status"))):
         pytest.skip("Spark Connect's client is not installed: pyspark[connect]")
@@ -48,7 +49,7 @@ def server(standalone, processes, spark_environment, tmp_path, until):
         found = re.search(r"Spark Connect server started at: [^\n]*?:(\d+)", log.read_text())
         return found and found[1]
 
-    yield f"sc://localhost:{until(port, 90, lambda: log.read_text()[-3000:])}", cluster
+    yield f"sc://localhost:{wait_for(port, 90, lambda: log.read_text()[-3000:])}", cluster
     process.terminate()
     process.wait(timeout=30)
 

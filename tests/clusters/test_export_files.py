@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -28,7 +29,7 @@ def digests(folder):
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())}
 
 
-def test_a_killed_executor_costs_no_file(many, standalone, processes, until, spark_environment, tmp_path):
+def test_a_killed_executor_costs_no_file(many, standalone, processes, spark_environment, tmp_path):
     cluster = standalone()
     runs = {}
     for engine in ("local", "spark"):
@@ -48,7 +49,7 @@ def test_a_killed_executor_costs_no_file(many, standalone, processes, until, spa
                 assert process.poll() is None, (tmp_path / "spark.log").read_text()[-2000:]
                 return list(folder.glob(".x-*/x_*.tif")) and len(processes.executors()) == 2
 
-            until(some_are_done, 120, lambda: (tmp_path / "spark.log").read_text()[-2000:])
+            wait_for(some_are_done, 120, lambda: (tmp_path / "spark.log").read_text()[-2000:])
             processes.executors()[0].kill()
         assert process.wait(timeout=240) == 0, (tmp_path / f"{engine}.log").read_text()[-2000:]
     assert digests(tmp_path / "local") == digests(tmp_path / "spark")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -44,7 +45,7 @@ MANY = 24  # cores that the query is cut for; there are two: many short tasks
 
 
 @pytest.fixture
-def in_mid_job(driver, processes, until):
+def in_mid_job(driver, processes):
     """Start a driver and wait until some of its job is done, most is to do, and both executors work."""
 
     def start(cluster, **options):
@@ -61,7 +62,7 @@ def in_mid_job(driver, processes, until):
                 and all(map(processes.python_workers, executors))
             )
 
-        until(both_work, 90, lambda: f"{asked.status}, {processes.executors()}, {asked.output}")
+        wait_for(both_work, 90, lambda: f"{asked.status}, {processes.executors()}, {asked.output}")
         return asked
 
     return start

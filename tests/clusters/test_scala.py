@@ -6,6 +6,7 @@ import os
 
 import pytest
 from jupyter_client import KernelManager
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -92,7 +93,7 @@ def test_a_library_added_at_run_time_on_executors(start, standalone):
     assert value == "List[(String, Boolean)] = List((b,true), (d,true))", text
 
 
-def test_the_answer_survives_a_killed_executor(start, standalone, processes, until, tmp_path):
+def test_the_answer_survives_a_killed_executor(start, standalone, processes, tmp_path):
     """It dies in the middle, with its shuffle files, and the other one does its work."""
     client = start(standalone())
     folder = tmp_path / "tasks"
@@ -114,7 +115,7 @@ def test_the_answer_survives_a_killed_executor(start, standalone, processes, unt
     def both_have_worked():
         return len({executor for _, executor in done()}) == 2 and len(done()) >= 6
 
-    until(both_have_worked, 120, lambda: f"both executors to work: {done()}, {processes.executors()}")
+    wait_for(both_have_worked, 120, lambda: f"both executors to work: {done()}, {processes.executors()}")
     before = len(done())
     assert before < TASKS // 2
     processes.executors()[0].kill()

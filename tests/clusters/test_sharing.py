@@ -9,6 +9,7 @@ from contextlib import suppress
 import psutil
 import pytest
 from jupyter_client import KernelManager
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -54,11 +55,11 @@ def code(many, query):
     return SLOW.format(here=os.path.dirname(__file__), archive=str(many), query=query)
 
 
-def test_nothing_is_left_when_a_kernel_dies_in_mid_job(standalone, kernels, processes, many, until):
+def test_nothing_is_left_when_a_kernel_dies_in_mid_job(standalone, kernels, processes, many):
     cluster = standalone()
     manager, client = kernels(cluster)
     client.execute(code(many, "long"))
-    until(
+    wait_for(
         lambda: (found := processes.executors()) and any(map(processes.python_workers, found)),
         90, "a Python worker of the job",
     )  # fmt: skip
@@ -70,14 +71,14 @@ def test_nothing_is_left_when_a_kernel_dies_in_mid_job(standalone, kernels, proc
     def others():
         return [found for found in processes.all() if found.pid not in daemons]
 
-    until(lambda: not others(), 60, lambda: f"these to end: {[found.cmdline()[:9] for found in others()]}")
+    wait_for(lambda: not others(), 60, lambda: f"these to end: {[found.cmdline()[:9] for found in others()]}")
     state = cluster.state()
     assert not state["activeapps"]
     assert state["completedapps"][0]["state"] in ("FINISHED", "KILLED")
     assert all(worker["coresused"] == 0 for worker in state["workers"])
 
 
-def test_ten_share_a_cluster(standalone, driver, kernels, processes, many, same, until, tmp_path):
+def test_ten_share_a_cluster(standalone, driver, kernels, processes, many, same, tmp_path):
     """Eight drivers and two kernels ask at once; three are idle afterwards, and others get their cores."""
     total = 10
     wide = {"cores": str(total // 2), "memory": f"{total}g"}
@@ -111,10 +112,10 @@ def test_ten_share_a_cluster(standalone, driver, kernels, processes, many, same,
         answered = all((one.folder / "answered").exists() for one in asked)
         return answered and len(first) == total and all(most.values())
 
-    until(all_served, 600, lambda: f"all to be served: {most}, {[one.output for one in asked]}")
+    wait_for(all_served, 600, lambda: f"all to be served: {most}, {[one.output for one in asked]}")
     print(f"cores at most: {most}; seconds to the first executor: {first}")
     assert set(most.values()) == {1}, "nobody takes more than a share"
-    until(
+    wait_for(
         lambda: all(worker["coresused"] == 0 for worker in cluster.state()["workers"]),
         60, lambda: f"idle sessions to give their executors back: {cluster.state()['activeapps']}",
     )  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from platformdirs import user_cache_path
+from waiting import wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -64,7 +65,7 @@ def write(path: Path, properties: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def yarn(hadoop, processes, spark_environment, tmp_path, until):
+def yarn(hadoop, processes, spark_environment, tmp_path):
     """Start a resource manager and two node managers; return its address and the configuration folder."""
     own = spark_environment(**processes.environment)
     ports = {f"yarn.resourcemanager.{name}address": f"127.0.0.1:{free_port()}"
@@ -110,7 +111,7 @@ def yarn(hadoop, processes, spark_environment, tmp_path, until):
         except OSError:
             return False
 
-    until(ready, 90, lambda: (tmp_path / "node-0.log").read_text()[-2000:])
+    wait_for(ready, 90, lambda: (tmp_path / "node-0.log").read_text()[-2000:])
     yield web, folders[0]
     for process in started:
         process.terminate()
@@ -118,7 +119,7 @@ def yarn(hadoop, processes, spark_environment, tmp_path, until):
         process.wait(timeout=30)
 
 
-def test_the_same_bytes_on_yarn(yarn, driver, processes, spark_environment, same, until, tmp_path):
+def test_the_same_bytes_on_yarn(yarn, driver, processes, spark_environment, same, tmp_path):
     web, conf = yarn
     own = spark_environment()
     java = {name: own[name] for name in ("JAVA_HOME", "PROBAV_JAVA", "PROBAV_JAVA_WITHOUT")}
@@ -137,4 +138,4 @@ def test_the_same_bytes_on_yarn(yarn, driver, processes, spark_environment, same
     with urllib.request.urlopen(f"{web}/apps", timeout=10) as answer:
         apps = json.load(answer)["apps"]["app"]
     assert [(app["name"], app["finalStatus"]) for app in apps] == [("probav", "SUCCEEDED")]
-    until(lambda: not processes.executors(), 30, "the executors to end")
+    wait_for(lambda: not processes.executors(), 30, "the executors to end")

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,29 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from waiting import wait_for
 
 from probav_hub.processes import local_requests
 from probav_hub.remote_kernel import RemoteKernel
 
 ROOT = Path(__file__).parents[2]
 PROBAV_HUB = Path(sys.executable).with_name("probav-hub")
-
-
-def wait_for(what: Callable[[], object], seconds: float, otherwise: Callable[[], str]) -> object:
-    """Return the first true answer; fail with an explanation when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = what()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    pytest.fail(otherwise())
-
-
-@pytest.fixture(scope="session")
-def until() -> Callable[..., object]:
-    """Return `wait_for`."""
-    return wait_for
 
 
 @dataclass

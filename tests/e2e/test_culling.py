@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from waiting import wait_for
 
 from probav_hub.errors import HubError
 from probav_hub.prepare import free_ports
@@ -21,7 +22,7 @@ BUSY = 200  # seconds: much longer than an idle server is left
 
 @pytest.mark.parametrize("spawner", ["simple", "sandbox"])
 def test_an_idle_server_is_culled_and_one_that_computes_is_not(
-    start_hub, tmp_path, demo_archive, run, until, spawner
+    start_hub, tmp_path, demo_archive, run, spawner
 ):
     if spawner == "sandbox" and (found := machine.problems()):
         pytest.skip(f"NO SANDBOXES: {' '.join(found)}")
@@ -41,15 +42,15 @@ def test_an_idle_server_is_culled_and_one_that_computes_is_not(
     def said():
         return f"{servers()}\n{hub.output}"
 
-    until(lambda: servers()["idle"]["ready"], 90, said)
+    wait_for(lambda: servers()["idle"]["ready"], 90, said)
     with RemoteKernel(http, server, "python3") as kernel, ThreadPoolExecutor(1) as beside:
         code = f"import time; open('began', 'w'); time.sleep({BUSY}); open('done', 'w')"
         running = beside.submit(run, kernel, code)
         home = hub.data / "probav" / "hub" / "homes" / hub.user
-        until((home / "began").exists, 60, said)
+        wait_for((home / "began").exists, 60, said)
         kernel.disconnect()  # as a browser does that is closed
         assert isinstance(running.exception(60), HubError)
-        until(lambda: "idle" not in servers(), BUSY - 30, said)
-        until((home / "done").exists, BUSY, said)
+        wait_for(lambda: "idle" not in servers(), BUSY - 30, said)
+        wait_for((home / "done").exists, BUSY, said)
         assert servers()[""]["ready"]
-    until(lambda: servers() == {}, 200, said)  # and now it is idle, too
+    wait_for(lambda: servers() == {}, 200, said)  # and now it is idle, too

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import psutil
 import pytest
 import requests
 import yaml
+from waiting import wait_for
 
 from probav_hub.errors import HubError
 from probav_hub.prepare import free_ports
@@ -208,10 +208,3 @@ def answers(http: requests.Session, url: str) -> bool:
     with suppress(requests.RequestException):
         return http.get(url, timeout=10).ok
     return False
-
-
-def wait_for(what: Callable[[], object], seconds: float, otherwise: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.1)

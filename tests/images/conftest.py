@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 # for podman where no systemd gives it groups
@@ -120,21 +120,6 @@ def _answers(address: str) -> bool:
     with suppress(Exception), closing(docker.DockerClient(base_url=address, timeout=5)) as client:
         return bool(client.ping())
     return False
-
-
-def wait_for(what: Callable[[], object], seconds: float, otherwise: Callable[[], str] = lambda: "") -> object:
-    """Return the first true answer; fail with an explanation when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := what():
-            return answer
-        time.sleep(0.1)
-    pytest.fail(otherwise() or f"nothing within {seconds} s")
-
-
-@pytest.fixture(scope="session")
-def wait() -> Callable[..., object]:
-    return wait_for
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from waiting import wait_for
+
 INSTALLED = (
     "import json, importlib.metadata as found; "
     "print(json.dumps({each.metadata['Name']: each.version for each in found.distributions()}))"
@@ -34,7 +36,7 @@ def test_as_a_pod_it_needs_its_driver_and_says_so(engine, image):
         made.remove(force=True)
 
 
-def test_as_a_pod_it_calls_the_driver_it_was_given(engine, image, wait):
+def test_as_a_pod_it_calls_the_driver_it_was_given(engine, image):
     """What Kubernetes' driver would give it; nothing listens there, and Spark's own class says so."""
     given = {
         "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@127.0.0.1:1", "SPARK_EXECUTOR_ID": "1",
@@ -45,7 +47,7 @@ def test_as_a_pod_it_calls_the_driver_it_was_given(engine, image, wait):
     }  # fmt: skip
     made = engine.containers.run(image("executor"), ["executor"], environment=given, detach=True)
     try:
-        wait(lambda: made.logs(), 60)
+        wait_for(lambda: made.logs(), 60)
         assert made.wait(timeout=120)["StatusCode"] != 0
         log = made.logs().decode()
         assert "KubernetesExecutorBackend" in log or "CoarseGrainedExecutorBackend" in log
@@ -54,7 +56,7 @@ def test_as_a_pod_it_calls_the_driver_it_was_given(engine, image, wait):
         made.remove(force=True)
 
 
-def test_a_session_of_the_user_image_computes_on_workers_of_this_one(engine, start, wait, archive_to_read):
+def test_a_session_of_the_user_image_computes_on_workers_of_this_one(engine, start, archive_to_read):
     """Driver and executors are containers of two images; the numbers are the local engine's."""
     read = {str(archive_to_read): {"bind": "/archive", "mode": "ro"}}
     network = engine.networks.create("probav-test-workers")
@@ -66,7 +68,7 @@ def test_a_session_of_the_user_image_computes_on_workers_of_this_one(engine, sta
              "--webui-port", "0"],
             **common,
         )  # fmt: skip
-        wait(lambda: b"I have been elected leader" in master.container.logs(), 240,
+        wait_for(lambda: b"I have been elected leader" in master.container.logs(), 240,
              lambda: master.container.logs().decode())  # fmt: skip
         master.container.reload()
         address = master.container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
@@ -74,7 +76,7 @@ def test_a_session_of_the_user_image_computes_on_workers_of_this_one(engine, sta
             "executor", ["worker", "--cores", "1", "--memory", "1g", "--webui-port", "0",
                          f"spark://{address}:7077"], **common,
         )  # fmt: skip
-        wait(lambda: b"Successfully registered with master" in worker.container.logs(), 240,
+        wait_for(lambda: b"Successfully registered with master" in worker.container.logs(), 240,
              lambda: worker.container.logs().decode())  # fmt: skip
         driver = start(
             "user",

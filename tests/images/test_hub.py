@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 import requests
 import yaml
+from waiting import wait_for
 
 INSTALLED = (
     "import json, importlib.metadata as found; "
@@ -69,7 +70,7 @@ print(told._told)
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # the certificate is the test's own
 @pytest.mark.parametrize("engine_socket", ["podman", "docker"], indirect=True, scope="session")
 def test_a_hub_in_a_container_starts_servers_beside_itself(
-    engine, engine_socket, image, archive_to_read, tmp_path, wait
+    engine, engine_socket, image, archive_to_read, tmp_path
 ):
     """The engine's socket is mounted; the user who runs the hub is the one who may use it."""
     image("user")
@@ -104,7 +105,9 @@ def test_a_hub_in_a_container_starts_servers_beside_itself(
         },
     )  # fmt: skip
     try:
-        wait(lambda: b"JupyterHub is ready" in hub.logs() or _ended(hub), 120, lambda: hub.logs().decode())
+        wait_for(
+            lambda: b"JupyterHub is ready" in hub.logs() or _ended(hub), 120, lambda: hub.logs().decode()
+        )
         assert b"JupyterHub is ready" in hub.logs(), hub.logs().decode()
         assert hub.exec_run(["python", "/opt/probav/start/healthy.py"])[0] == 0
         address = hub.attrs["NetworkSettings"]["Networks"][NAME]["IPAddress"]

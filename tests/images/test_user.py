@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 HOME = "/home/probav"
 INSTALLED = (
@@ -144,10 +145,12 @@ print("SAME", "SharedArchiveFile=/opt/probav" in options(os.environ))
     assert user.python(code).splitlines()[-1] == "SAME True"
 
 
-def test_without_a_hub_it_is_a_jupyterlab_that_is_healthy(start, image, wait):
+def test_without_a_hub_it_is_a_jupyterlab_that_is_healthy(start, image):
     alone = start("user", ["jupyterhub-singleuser"])
     healthy = ("python", "/opt/probav/start/healthy.py")
-    wait(lambda: alone.container.exec_run(list(healthy))[0] == 0, 90, lambda: alone.container.logs().decode())
+    wait_for(
+        lambda: alone.container.exec_run(list(healthy))[0] == 0, 90, lambda: alone.container.logs().decode()
+    )
     log = alone.container.logs().decode()
     assert "Jupyter Server" in log
     assert "?token=" in log  # nobody gets in without it

@@ -56,19 +56,6 @@ class Cell:
 
 
 @pytest.fixture
-def wait_for() -> Callable[..., None]:
-    """Wait until a condition holds; fail when it does not in time."""
-
-    def wait(condition: Callable[[], bool], seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.1)
-
-    return wait
-
-
-@pytest.fixture
 def start_kernel(tmp_path, monkeypatch) -> Iterator[Callable[..., Kernel]]:
     """Start PROBA-V kernels with an empty IPython profile and changed environment variables."""
     started: list[Kernel] = []

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from waiting import wait_for
 
 from probav_kernels import activity
 
@@ -56,7 +57,7 @@ def test_a_busy_kernel_is_activity_and_an_idle_one_is_none(tmp_path, monkeypatch
 
 
 @pytest.mark.spark
-def test_a_job_in_the_background_is_activity(start_server, monkeypatch, wait_for):
+def test_a_job_in_the_background_is_activity(start_server, monkeypatch):
     server = start_server()
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(server.runtime))
     server.run("spark.range(1).count()")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from waiting import wait_for
 
 LONG = """
 def wait(number):
@@ -29,7 +30,7 @@ def answer(kernel, request: str) -> dict[str, object]:
 
 @pytest.mark.spark
 @pytest.mark.parametrize("start", ["spark.range(1);", ""], ids=["cell that starts Spark", "later cell"])
-def test_interrupting_a_cell_cancels_its_spark_jobs(start_kernel, wait_for, tmp_path, start):
+def test_interrupting_a_cell_cancels_its_spark_jobs(start_kernel, tmp_path, start):
     kernel, marker = start_kernel(), tmp_path / "running"
     if not start:
         kernel.run("spark.range(1).count()")
@@ -42,7 +43,7 @@ def test_interrupting_a_cell_cancels_its_spark_jobs(start_kernel, wait_for, tmp_
 
 
 @pytest.mark.spark
-def test_interrupting_the_engine_cancels_its_job_and_no_other(start_kernel, wait_for, tmp_path):
+def test_interrupting_the_engine_cancels_its_job_and_no_other(start_kernel, tmp_path):
     marker = tmp_path / "running"
     (tmp_path / "slow.py").write_text(SLOW.format(marker=str(marker)))
     kernel = start_kernel(PYTHONPATH=str(tmp_path))
@@ -61,7 +62,7 @@ def test_interrupting_the_engine_cancels_its_job_and_no_other(start_kernel, wait
     assert kernel.run(mine).text.strip() == "1"
 
 
-def test_interrupting_python_stays_as_it_was(start_kernel, wait_for, tmp_path):
+def test_interrupting_python_stays_as_it_was(start_kernel, tmp_path):
     kernel, marker = start_kernel(), tmp_path / "running"
     code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(300)"
     request = kernel.client.execute(code, stop_on_error=False)

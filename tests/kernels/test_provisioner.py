@@ -7,6 +7,7 @@ import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory
+from waiting import wait_for
 
 from probav_kernels.provisioner import cores, limits, size
 
@@ -122,7 +123,7 @@ print(one.pid, two.pid, detached.pid)
 
 
 @pytest.mark.parametrize("way", ["shutdown", "kill", "crash"])
-def test_a_kernel_and_what_it_started_end_together(start_kernel, wait_for, way):
+def test_a_kernel_and_what_it_started_end_together(start_kernel, way):
     kernel = start_kernel()
     one, two, detached = (int(pid) for pid in kernel.run(CHILDREN).text.split())
     try:
@@ -167,7 +168,7 @@ print(process.pid, os.getpid())
 
 
 @pytest.mark.parametrize("told", ["server", "kernel"])
-def test_what_is_told_to_end_while_a_dead_kernel_is_cleared_away_ends(start_server, wait_for, tmp_path, told):
+def test_what_is_told_to_end_while_a_dead_kernel_is_cleared_away_ends(start_server, tmp_path, told):
     server = start_server()
     left, kernel = (int(pid) for pid in server.run(LEFT % str(tmp_path / "told")).text.split())
     (listed,) = server.session.get(f"{server.url}api/kernels", timeout=60).json()

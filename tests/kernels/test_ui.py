@@ -11,6 +11,7 @@ import sys
 
 import pytest
 import requests
+from waiting import wait_for
 
 from probav_kernels import ui
 from probav_kernels.server import listener
@@ -174,7 +175,7 @@ def test_pages_come_through_the_server_and_no_other_way(start_server):
 
 
 @pytest.mark.spark
-def test_a_kernel_killed_leaves_nothing_to_be_shown(start_server, wait_for):
+def test_a_kernel_killed_leaves_nothing_to_be_shown(start_server):
     server = start_server()
     address = json.loads(server.run(SHOW).text.splitlines()[-1])["address"]
     pid = int(address.rstrip("/").rsplit("/", 1)[1])

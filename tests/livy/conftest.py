@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
+from waiting import wait_for
 
 HERE = Path(__file__).parent
 LIVY = """
@@ -61,16 +61,6 @@ def _load(name: str, path: Path) -> Any:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
-    """Return what the condition returns once it is true; fail when it isn't in time."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}")
-        time.sleep(0.1)
-    return found
 
 
 @dataclass

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import requests
 import yaml
+from waiting import wait_for
 
 from probav_hub.accounting.database import open_database
 from probav_hub.accounting.recording import Recorder, Running, boot
@@ -25,15 +26,6 @@ pytestmark = pytest.mark.e2e
 PROBAV_HUB = Path(sys.executable).with_name("probav-hub")
 PASSWORD = "a-password-of-ones-own"
 TOKEN = "0123456789abcdef" * 2
-
-
-def until(what, seconds=60, message="it did not come"):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := what():
-            return answer
-        time.sleep(0.2)
-    return pytest.fail(message)
 
 
 @pytest.fixture
@@ -122,9 +114,9 @@ def test_use_is_counted_shown_and_held_to_budgets(hub, lab):
     http = local_requests()
     http.headers["Authorization"] = f"token {ann.token()}"
     api = f"{hub.url}/hub/api/users/ann"
-    until(lambda: http.get(api, timeout=30).json()["servers"].get("", {}).get("ready"), 120)
-    until(lambda: ann.page().ok, 90, "the service did not come back")
-    until(lambda: "profile small with 1 core," in ann.words())
+    wait_for(lambda: http.get(api, timeout=30).json()["servers"].get("", {}).get("ready"), 120)
+    wait_for(lambda: ann.page().ok, 90, "the service did not come back")
+    wait_for(lambda: "profile small with 1 core," in ann.words(), 60)
     (server,) = http.get(api, timeout=30).json()["servers"].values()
     started = datetime.fromisoformat(server["started"]).timestamp()
     assert core_hours(boss, "ann") == pytest.approx((time.time() - started) / 3600, abs=8 / 3600)
@@ -178,9 +170,9 @@ def test_use_is_counted_shown_and_held_to_budgets(hub, lab):
         [Running("bob", "", now - 4 * 3600, "large", (), 1, 1, 0)], now, time.monotonic()
     )
     engine.dispose()
-    until(lambda: "Save your work" in ann.words(), 30, "no warning")
-    until(lambda: not http.get(api, timeout=30).json()["servers"], 60, "the server was not stopped")
-    assert "Your server was stopped on" in until(lambda: "was stopped" in ann.words() and ann.words())
+    wait_for(lambda: "Save your work" in ann.words(), 30, "no warning")
+    wait_for(lambda: not http.get(api, timeout=30).json()["servers"], 60, "the server was not stopped")
+    assert "Your server was stopped on" in wait_for(lambda: "was stopped" in ann.words() and ann.words(), 60)
     again = ann.start("small")
     assert again.status_code == 400
     assert "Small can't start: of the budget pot, all of its users together used 4.0" in words(again)

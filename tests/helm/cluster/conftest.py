@@ -44,11 +44,6 @@ VALUES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def until() -> Callable[..., Any]:
-    return wait_for
-
-
 @dataclass
 class Api:
     """The API server, asked with a token."""

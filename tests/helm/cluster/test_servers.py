@@ -10,6 +10,8 @@ import textwrap
 import pytest
 import requests
 
+from helm.node.process import wait_for
+
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 PODS = "api/v1/namespaces/lab/pods"
 JOB = """
@@ -94,7 +96,7 @@ def test_no_more_executors_than_the_profile_has(ada, asking, asked):
     assert asking(ada, "DELETE").ok
 
 
-def test_no_more_executors_than_the_hub_has_for_all(ada, bob, brokers, environment, asked, until):
+def test_no_more_executors_than_the_hub_has_for_all(ada, bob, brokers, environment, asked):
     with brokers(maxExecutors=1) as broker:
 
         def ask(pod, method, path="pods", body=None):
@@ -110,7 +112,7 @@ def test_no_more_executors_than_the_hub_has_for_all(ada, bob, brokers, environme
         assert ask(bob, "GET", "refusal").json() == {"running": 0, "refused": refused.json()["message"]}
         assert ask(ada, "GET", "refusal").json()["refused"] == ""
         assert ask(ada, "DELETE").ok
-        until(lambda: ask(bob, "POST", body=asked).status_code == 201, 30)
+        wait_for(lambda: ask(bob, "POST", body=asked).status_code == 201, 30)
         assert ask(bob, "GET", "refusal").json()["refused"] == ""
         assert ask(bob, "DELETE").ok
 
@@ -192,17 +194,17 @@ def test_a_kernels_spark_works_on_executors_of_the_broker(
     assert installed.pods("component=spark-executor") == []  # Spark had them deleted
 
 
-def test_executors_end_when_the_kernel_is_killed(ada, broker, environment, kubelet, until, tmp_path):
+def test_executors_end_when_the_kernel_is_killed(ada, broker, environment, kubelet, tmp_path):
     done = job(ada, broker, environment, "die", tmp_path)
     assert "RESULT" in done.stdout, f"{done.stdout}\n{done.stderr[-3000:]}\n{kubelet.said()}"
-    until(lambda: all(each.poll() is not None for each in kubelet.processes.values()), 90, kubelet.said)
+    wait_for(lambda: all(each.poll() is not None for each in kubelet.processes.values()), 90, kubelet.said)
 
 
-def test_executors_end_with_the_pod_of_their_server(hub, installed, bob, asking, asked, until):
+def test_executors_end_with_the_pod_of_their_server(hub, installed, bob, asking, asked):
     assert asking(bob, "POST", body=asked).status_code == 201
     label = bob["metadata"]["labels"]["probav/server"]
     assert len(installed.pods(f"component=spark-executor,probav/server={label}")) == 1
     installed.ask("DELETE", f"/api/v1/namespaces/lab/pods/{bob['metadata']['name']}")
-    until(lambda: not installed.pods(f"component=spark-executor,probav/server={label}"), 60)
+    wait_for(lambda: not installed.pods(f"component=spark-executor,probav/server={label}"), 60)
     policies = "/apis/networking.k8s.io/v1/namespaces/lab/networkpolicies"
-    until(lambda: bob["metadata"]["uid"] not in str(installed.get(policies)), 60)
+    wait_for(lambda: bob["metadata"]["uid"] not in str(installed.get(policies)), 60)

@@ -11,6 +11,7 @@ from contextlib import suppress
 import psutil
 import pytest
 import requests
+from waiting import wait_for
 
 from probav_hub import prepare
 from probav_hub.configuration import Configuration, Culling, Profile
@@ -50,13 +51,6 @@ class Jupyterhub:
         pytest.fail(f"the hub does not answer: {last_line(self.settings.log)}")
 
 
-def wait_for(what, otherwise: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize(
     "is_encrypted",
     [pytest.param(False, id="plain", marks=pytest.mark.cluster), pytest.param(True, id="internal_ssl")],
@@ -92,10 +86,10 @@ def test_a_killed_hub_finds_its_servers_again(tmp_path, is_encrypted):
             kernels = http.get(f"{server}/api/kernels", timeout=60).json()
             assert [found["id"] for found in kernels] == [kernel["id"]]
             culled = "GET /hub/api/users?state=[secret] (culler@127.0.0.1)"
-            wait_for(lambda: culled in settings.log.read_text(), "the culler did not reach the hub", 30)
+            wait_for(lambda: culled in settings.log.read_text(), 30, "the culler did not reach the hub")
             http.delete(f"{api}/server", timeout=60).raise_for_status()
             assert psutil.wait_procs(started, timeout=60)[1] == []
-            wait_for(lambda: not list((state / "sandboxes").iterdir()), "the sandbox's folder is left", 20)
+            wait_for(lambda: not list((state / "sandboxes").iterdir()), 20, "the sandbox's folder is left")
     finally:
         hub.process.terminate()
         hub.process.wait(60)

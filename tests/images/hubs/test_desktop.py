@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from probav_hub.configuration import Profile
 
@@ -80,7 +81,7 @@ def page(tmp_path):
             context.close()
 
 
-def test_qgis_opens_on_the_desktop_in_the_browser(site, page, wait):
+def test_qgis_opens_on_the_desktop_in_the_browser(site, page):
     assert isinstance(started := site.spawn("ann", "maps"), float), started
     page.goto(f"{site.settings.url}/hub/login?next=/user/ann/desktop/", timeout=60_000)
     page.fill("#username_input", "ann")
@@ -98,12 +99,12 @@ def test_qgis_opens_on_the_desktop_in_the_browser(site, page, wait):
 
     PICTURES.mkdir(parents=True, exist_ok=True)
     try:
-        wait(
+        wait_for(
             lambda: "Untitled Project — QGIS" in windows(),
             180,
             lambda: f"no window of QGIS: {windows()} {inside.exec_run(['ps', 'ax'])[1].decode()}",
         )
-        wait(lambda: canvas.evaluate(COLOURS) > 1000, 60, lambda: f"{canvas.evaluate(COLOURS)} colours")
+        wait_for(lambda: canvas.evaluate(COLOURS) > 1000, 60, lambda: f"{canvas.evaluate(COLOURS)} colours")
     finally:
         page.screenshot(path=PICTURES / "desktop.png")
     site.stop("ann")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 
 import pytest
+from waiting import wait_for
 
 from probav_hub.configuration import Profile
 
@@ -73,8 +74,8 @@ def test_a_home_in_a_folder_is_its_users_and_stays(site, folders, run):
     site.stop("cleo")
 
 
-def test_a_server_ends_with_its_hours_and_the_log_says_so(site, wait):
+def test_a_server_ends_with_its_hours_and_the_log_says_so(site):
     assert isinstance(started := site.spawn("dora", "brief"), float), started
-    wait(lambda: not site.user("dora")["servers"], 300, lambda: site.settings.log.read_text()[-3000:])
+    wait_for(lambda: not site.user("dora")["servers"], 300, lambda: site.settings.log.read_text()[-3000:])
     assert "dora ended: Its 0.03 hours are over." in site.settings.log.read_text()
     assert not site.engine.containers.list(all=True, filters={"name": f"{site.name}-dora"})

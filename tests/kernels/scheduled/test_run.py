@@ -13,6 +13,7 @@ import requests
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from waiting import wait_for
 
 from probav_kernels.scheduled import ROUTE
 from probav_kernels.scheduled.run import Run
@@ -76,9 +77,7 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_a_server_runs_what_its_environment_says_and_tells_who_has_the_key(
-    start_server, write, tmp_path, wait_for
-):
+def test_a_server_runs_what_its_environment_says_and_tells_who_has_the_key(start_server, write, tmp_path):
     write(
         "import os, time\nyear = 1",
         "print(year, os.path.basename(os.getcwd()), 'PROBAV_SCHEDULED_RUN' in os.environ)",

@@ -6,6 +6,8 @@ import textwrap
 
 import pytest
 
+from helm.node.process import wait_for
+
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 IMAGE = "probav-hub:0.1.0"
 ASK = """
@@ -40,21 +42,21 @@ def pods(node):
     node.kubectl("delete", "namespace", "plain")
 
 
-def test_a_pod_runs_and_is_heard(node, pods, until):
-    until(lambda: node.kubectl("-n", "plain", "logs", "other") == "begins\n", 20)
+def test_a_pod_runs_and_is_heard(node, pods):
+    wait_for(lambda: node.kubectl("-n", "plain", "logs", "other") == "begins\n", 20)
     assert node.kubectl("-n", "plain", "exec", "other", "--", "id", "-u").strip() == "1000"
 
 
-def test_a_pod_finds_another_by_the_name_of_its_service_until_a_policy_says_no(node, pods, until):
+def test_a_pod_finds_another_by_the_name_of_its_service_until_a_policy_says_no(node, pods):
     def found():
         words = ("-n", "plain", "exec", "other", "--", "python", "-c", textwrap.dedent(ASK))
         return node.kubectl(*words).strip()
 
-    until(lambda: found() == "200", 30, found)
+    wait_for(lambda: found() == "200", 30, found)
     deny = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny"},
             "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]}}  # fmt: skip
     node.kubectl("-n", "plain", "apply", "-f", "-", objects=[deny])
-    until(lambda: found().startswith("none"), 30, found)
+    wait_for(lambda: found().startswith("none"), 30, found)
 
 
 def test_a_pod_is_deleted_with_its_container(node, pods):

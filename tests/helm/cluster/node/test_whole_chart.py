@@ -13,6 +13,7 @@ import pytest
 import requests
 from websocket import WebSocketException
 
+from helm.node.process import wait_for
 from probav_hub.demo import result
 from probav_hub.errors import HubError
 from probav_hub.homes import read
@@ -68,7 +69,7 @@ def test_spark_works_on_executor_pods_of_ones_own(lab, kernels, run):
     assert all(name.startswith("spark-ada") for name in executors(lab, "ada"))
 
 
-def test_who_comes_last_is_told_why_he_waits_and_gets_his_turn(lab, kernels, run, until):
+def test_who_comes_last_is_told_why_he_waits_and_gets_his_turn(lab, kernels, run):
     first, second = kernels
     run(first, "spark.sparkContext.parallelize([1]).count()")  # keeps an executor for a minute more
     said = run(second, SPARK)
@@ -76,10 +77,10 @@ def test_who_comes_last_is_told_why_he_waits_and_gets_his_turn(lab, kernels, run
     assert "Spark ERROR" not in said
     assert "{'spark-bob" in said
     run(second, "spark.stop()")
-    until(lambda: executors(lab, "bob") == [], 60)
+    wait_for(lambda: executors(lab, "bob") == [], 60)
 
 
-def test_packets_go_where_the_page_says_and_nowhere_else(lab, kernels, run, until):
+def test_packets_go_where_the_page_says_and_nowhere_else(lab, kernels, run):
     first, _ = kernels
     run(first, "spark.sparkContext.parallelize([1]).count()")
     (executor,) = executors(lab, "ada")[:1]
@@ -126,7 +127,7 @@ def test_a_server_that_dies_while_it_starts_says_why_at_once(lab):
     assert "The limit is 64 MiB" in said
 
 
-def test_an_upgrade_leaves_servers_and_kernels_alone(lab, ada, kernels, run, until):
+def test_an_upgrade_leaves_servers_and_kernels_alone(lab, ada, kernels, run):
     first, _ = kernels
     number = run(first, "import os; print(os.getpid())")
     lab.install("--set", "global.probav.spark.maxExecutors=2")
@@ -136,23 +137,23 @@ def test_an_upgrade_leaves_servers_and_kernels_alone(lab, ada, kernels, run, unt
             first.connect()
             return run(first, "print(os.getpid())") == number
 
-    until(again, 120)
+    wait_for(again, 120)
     assert ada.get(f"{lab.url}/hub/api/users/ada", timeout=60).json()["servers"][""]["ready"]
 
 
-def test_a_server_that_stops_takes_its_executors_and_leaves_the_home(lab, ada, bob, kernels, run, until):
+def test_a_server_that_stops_takes_its_executors_and_leaves_the_home(lab, ada, bob, kernels, run):
     run(kernels[0], "spark.sparkContext.parallelize([1]).count()")
     assert executors(lab, "ada")
     with contextlib.suppress(HubError):
         assert ada.delete(f"{lab.url}/hub/api/users/ada/server", timeout=120).ok
-    until(lambda: "jupyter-ada" not in lab.kubectl("get", "pods"), 90)
-    until(lambda: executors(lab, "ada") == [], 90)
+    wait_for(lambda: "jupyter-ada" not in lab.kubectl("get", "pods"), 90)
+    wait_for(lambda: executors(lab, "ada") == [], 90)
     assert lab.spawn(ada, "ada", "small") == ""
     with lab.kernel(ada, "ada") as kernel:
         assert run(kernel, "print(open('kept.txt').read())").strip() == "kept"
 
 
-def test_an_idle_server_is_culled_and_one_that_computes_is_not(lab, ada, run, until):
+def test_an_idle_server_is_culled_and_one_that_computes_is_not(lab, ada, run):
     """The culler looks each minute for servers without a minute's activity."""
     lab.install('--set-json=global.probav.hub.culling={"minutes": 1, "every_minutes": 1}')
     zoe = lab.log_in("zoe")  # a server that starts now is told how often to report
@@ -160,17 +161,17 @@ def test_an_idle_server_is_culled_and_one_that_computes_is_not(lab, ada, run, un
     code = f"import time; open('began', 'w'); time.sleep({BUSY}); open('done', 'w')"
     with lab.kernel(zoe, "zoe") as kernel, ThreadPoolExecutor(1) as beside:
         running = beside.submit(run, kernel, code)
-        until(lambda: "began" in lab.kubectl("exec", "jupyter-zoe", "--", "ls").split(), 60)
+        wait_for(lambda: "began" in lab.kubectl("exec", "jupyter-zoe", "--", "ls").split(), 60)
         kernel.disconnect()  # as a browser does that is closed
         assert isinstance(running.exception(60), HubError)
-        until(lambda: "jupyter-ada" not in lab.kubectl("get", "pods"), BUSY)
-        until(lambda: "done" in lab.kubectl("exec", "jupyter-zoe", "--", "ls").split(), BUSY)
+        wait_for(lambda: "jupyter-ada" not in lab.kubectl("get", "pods"), BUSY)
+        wait_for(lambda: "done" in lab.kubectl("exec", "jupyter-zoe", "--", "ls").split(), BUSY)
 
 
-def test_a_deleted_user_leaves_no_pod_and_the_home_for_the_operator(lab, until):
+def test_a_deleted_user_leaves_no_pod_and_the_home_for_the_operator(lab):
     eve = lab.log_in("eve")
     assert lab.spawn(eve, "eve", "small") == ""
     assert lab.delete("eve") == 204
-    until(lambda: "jupyter-eve" not in lab.kubectl("get", "pods"), 90)
+    wait_for(lambda: "jupyter-eve" not in lab.kubectl("get", "pods"), 90)
     assert lab.field(".status.phase", "pvc", "home-eve") == "Bound"
     assert eve.get(f"{lab.url}/hub/api/user", timeout=60).status_code == 403  # and the token is none
