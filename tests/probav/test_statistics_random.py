@@ -37,6 +37,7 @@ MARGIN = 60  # pixels around the raster that a zone can reach
 TOUCHING_THE_EDGE = shapely.from_wkt(
     "POLYGON ((1 0, -0.875 -0.5, -0.5 -0.875, 1 0))"
 )  # in one point, a corner
+TOUCHING_BY_ROUNDING = shapely.from_wkt("POLYGON ((1 0, -1 0, -0.5 -0.866, 1 0))")
 SCALES = {"U8": (0.004, -0.08, 255), "I16": (1 / 2000, 0, -1), "F32": (1, 0, -9999)}
 REDUCERS = (
     "mean",
@@ -198,10 +199,22 @@ def check_whole(row, values, where):
 
 
 def drawn_touched(shape):
-    """Pixels that GDAL finds touched, on a raster with a margin: an archive ends, its grid does not."""
-    size = (HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN)
-    transform = TRANSFORM @ Affine.translation(-MARGIN, -MARGIN)
-    return ~geometry_mask([to_degrees(shape)], size, transform, all_touched=True)
+    """Pixels that GDAL finds touched, on a raster with a margin: an archive ends, its grid does not.
+
+    None where that depends on where the raster begins: whether GDAL gives a pixel to an outline that meets it
+    in a corner alone is a matter of rounding.
+    """
+    found = set()
+    for more in range(8):
+        margin = MARGIN + more
+        size = (HEIGHT + 2 * margin, WIDTH + 2 * margin)
+        begin = Affine.translation(-margin, -margin)
+        for drawn, transform in ((shape, begin), (to_degrees(shape), TRANSFORM @ begin)):
+            whole = ~geometry_mask([drawn], size, transform, all_touched=True)
+            found.add(whole[more : size[0] - more, more : size[1] - more].tobytes())
+    if len(found) > 1:
+        return None
+    return np.frombuffer(found.pop(), bool).reshape(HEIGHT + 2 * MARGIN, WIDTH + 2 * MARGIN)
 
 
 def holes_of(shapes):
@@ -259,6 +272,16 @@ def test_centre_equals_rasterio_and_numpy(product, stored, shapes, date, name):
         assert float(row["outside"]) == centres(shape, 40).sum() - inside.sum()
 
 
+def test_few_outlines_are_touched_by_rounding_alone():
+    drawn = [
+        drawn_touched(shapely.Point(column, row).buffer(radius, 7))
+        for column in np.arange(0.5, 40, 5.125)
+        for row in np.arange(0.5, 40, 5.125)
+        for radius in (0.3, 2, 7)
+    ]
+    assert sum(one is None for one in drawn) < len(drawn) / 20
+
+
 def test_neighbours_share_no_centre(product):
     """Whole degrees are pixel centres of PROBA-V's grids, so that boxes often meet there."""
     edges = [2.5, 9.5, 20.5, 33.5]
@@ -275,6 +298,7 @@ def test_neighbours_share_no_centre(product):
 
 @settings(max_examples=60, **RELAXED)
 @example([TOUCHING_THE_EDGE], 0, "F32")
+@example([TOUCHING_BY_ROUNDING], 0, "F32")
 @given(several, dates, names)
 def test_touched_equals_rasterstats(product, stored, shapes, date, name):
     zones = in_degrees(shapes)
@@ -290,6 +314,8 @@ def test_touched_equals_rasterstats(product, stored, shapes, date, name):
     for index, expected in enumerate(their):
         row = found.isel(zone=index)
         touched = drawn_touched(shapes[index])
+        if touched is None:
+            continue
         inside = touched[MARGIN:-MARGIN, MARGIN:-MARGIN]
         check_whole(row, values[inside & np.isfinite(values)], zones[index].wkt)
         assert float(row["nodata"]) == (inside & np.isnan(values)).sum()
