@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -9,6 +10,7 @@ import jupyterhub.spawner
 from jupyterhub.tests import mocking, mocksu
 from traitlets import default
 
+from probav_hub.containers.spawner import ContainerSpawner
 from probav_hub.sandbox.spawner import SandboxSpawner
 from probav_hub.simple import SimpleSpawner
 
@@ -36,7 +38,21 @@ class SandboxOfSuite(SandboxSpawner):
         super().__init__(**{"first_uid": 250_000, **traits})
 
 
-ours = {"simple": SimpleSpawner, "sandbox": SandboxOfSuite}[os.environ["PROBAV_SUITE"]]
+class ContainerOfSuite(ContainerSpawner):
+    """Runs their programs in an image, which has a Python of its own; each setting is a variable's."""
+
+    def __init__(self, **traits):
+        settings = json.loads(os.environ["PROBAV_SUITE_CONTAINER"])
+        super().__init__(**{**settings, **traits})
+
+    async def start(self):
+        self.cmd = ["python" if word == sys.executable else word for word in self.cmd]
+        return await super().start()
+
+
+ours = {"simple": SimpleSpawner, "sandbox": SandboxOfSuite, "container": ContainerOfSuite}[
+    os.environ["PROBAV_SUITE"]
+]
 
 
 class WithTheirServer(ours):
