@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 from jupyter_client import BlockingKernelClient, KernelManager
+from waiting import wait_for
 
 
 @dataclass
@@ -123,7 +124,7 @@ class Server:
 
 
 @pytest.fixture
-def start_server(tmp_path, wait_for) -> Iterator[Callable[..., Server]]:
+def start_server(tmp_path) -> Iterator[Callable[..., Server]]:
     """Start Jupyter servers under a prefix, with this environment's configuration and no user's."""
     started: list[Server] = []
 
