@@ -1,7 +1,7 @@
-"""Cases of JupyterHub's own tests of spawners (jupyterhub/tests/test_spawner.py) that apply to containers.
+"""What a spawner of containers does for one user; JupyterHub's own tests of spawners are in test_suites.py.
 
-Those of local processes do not: signals that are sent to a process, shell_cmd, popen_kwargs and the programs
-that its mocks run. What a hub and a server do together is in the other tests here.
+Those of them that look at a process are written here for a container. What a hub and a server do together is in
+the other tests here.
 """
 
 from __future__ import annotations

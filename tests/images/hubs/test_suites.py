@@ -11,14 +11,17 @@ import suites
 from probav_hub.containers import network
 
 NAME = f"probav-test-suite-{os.getpid()}"
-OF_PROCESSES = {
+NOT_OF_CONTAINERS = {
     "test_spawner": "an address on the loopback",
-    "test_single_user_spawner": "an address on the loopback",
+    "test_single_user_spawner": "a hub on the loopback",
     "test_stop_spawner_sigint_fails": "the signal that ended a process",
     "test_stop_spawner_stop_now": "the signal that ended a process",
     "test_spawner_poll": "the number of a process",
     "test_popen_kwargs": "a setting of processes",
     "test_shell_cmd": "a setting of processes",
+    "test_apply_user_options_dict": "a setting of processes",
+    "test_spawner_reuse_api_token": "sets what DockerSpawner itself answers",
+    "test_predefined_options_from_form[default]": "a form that DockerSpawner has of its own",
 }
 
 
@@ -42,5 +45,5 @@ def test_jupyterhubs_tests_of_spawners(engine_socket, engine, image, tmp_path):
         for volume in engine.volumes.list(filters={"name": NAME}):
             volume.remove(force=True)
         engine.networks.get(NAME).remove()
-    assert failed == set(OF_PROCESSES), said
-    assert len(passed) >= 32
+    assert failed == set(NOT_OF_CONTAINERS), said
+    assert len(passed) >= 29
