@@ -1,7 +1,7 @@
 """What a spawner of containers does for one user; JupyterHub's own tests of spawners are in test_suites.py.
 
-Those of them that look at a process are written here for a container. What a hub and a server do together is in
-the other tests here.
+Those of them that look at a process are written here for a container. What a hub and a server do together is
+in the other tests here.
 """
 
 from __future__ import annotations
