@@ -12,6 +12,7 @@ import re
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -121,10 +122,11 @@ class LimitedProvisioner(LocalProvisioner):
         if not (left := _members(self.pid)):
             return code
         now = time.monotonic()
-        self._ending = self._ending or now
-        is_late = now - self._ending > _PATIENCE
-        for pid in left:
-            _send(pid, signal.SIGKILL if is_late else signal.SIGTERM)
+        if not self._ending:
+            self._ending = now
+            _send(left, signal.SIGTERM)
+        elif now - self._ending > _PATIENCE:
+            _send(left, signal.SIGKILL)
         return code if now - self._ending > 2 * _PATIENCE else None
 
 
@@ -140,8 +142,7 @@ def _members(session: int) -> list[int]:
     return found
 
 
-def _send(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
+def _send(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
