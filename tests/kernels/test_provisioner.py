@@ -161,7 +161,8 @@ left = (
     "print('ready', flush=True)\\n"
     "time.sleep(600)"
 )
-process = subprocess.Popen([sys.executable, "-c", left, %r], stdout=subprocess.PIPE)
+command = [sys.executable, "-c", left, %r]
+process = subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0)  # as Spark's Java
 process.stdout.readline()
 print(process.pid, os.getpid())
 """
