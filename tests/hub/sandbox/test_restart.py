@@ -69,7 +69,7 @@ def test_a_killed_hub_finds_its_servers_again(tmp_path, is_encrypted):
     settings.save()
     hub = Jupyterhub(settings)
     hub.start()
-    started = []
+    started, services = [], []
     try:
         with local_requests() as http:
             http.headers["Authorization"] = f"token {settings.token}"
@@ -77,6 +77,7 @@ def test_a_killed_hub_finds_its_servers_again(tmp_path, is_encrypted):
             kernel = http.post(f"{server}/api/kernels", json={"name": "python3"}, timeout=60).json()
             (run,) = runs.all_of(state)
             started = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
+            services = psutil.Process(hub.process.pid).children()  # which nobody ends for a killed hub here
             hub.process.kill()
             hub.process.wait()
             assert run.pid, "the server died with its hub"
@@ -93,6 +94,6 @@ def test_a_killed_hub_finds_its_servers_again(tmp_path, is_encrypted):
     finally:
         hub.process.terminate()
         hub.process.wait(60)
-        for process in started:
+        for process in [*started, *services]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
