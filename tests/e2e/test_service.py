@@ -18,6 +18,7 @@ import psutil
 import pytest
 import requests
 import yaml
+from waiting import wait_for
 
 from probav_hub.prepare import free_ports
 from probav_hub.processes import local_requests
@@ -83,10 +84,12 @@ class Served:
         """Start a user's server, unless it runs."""
         if not self.api("GET", f"/hub/api/users/{user}").json()["servers"]:
             self.api("POST", f"/hub/api/users/{user}/server")
-        deadline = time.monotonic() + 120
-        while not self.api("GET", f"/hub/api/users/{user}").json()["servers"].get("", {}).get("ready"):
-            assert time.monotonic() < deadline, self.hub.output
-            time.sleep(0.2)
+        api = f"/hub/api/users/{user}"
+        wait_for(
+            lambda: self.api("GET", api).json()["servers"].get("", {}).get("ready"),
+            120,
+            lambda: self.hub.output,
+        )
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run([PROBAV_HUB, *arguments], capture_output=True, text=True, timeout=120)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import psutil
 import pytest
 import requests
 import yaml
+from waiting import wait_for
 
 from probav_hub.prepare import free_ports
 from probav_hub.processes import local_requests
@@ -58,13 +58,12 @@ def wait_for_state(scheduling_hub, service):
     """Return the latest run of the first schedule, once it is as a condition says."""
 
     def wait(http: requests.Session, condition, seconds: float = 240) -> dict:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        def latest() -> dict:
             answer = service(http, "GET", "schedules/1/runs")  # 503 while there is no service
-            if answer.ok and condition(answer.json()[0]):
-                return answer.json()[0]
-            time.sleep(0.5)
-        pytest.fail((scheduling_hub.data / "probav" / "hub" / "hub.log").read_text()[-5000:])
+            return answer.json()[0] if answer.ok and condition(answer.json()[0]) else {}
+
+        log = scheduling_hub.data / "probav" / "hub" / "hub.log"
+        return wait_for(latest, seconds, lambda: log.read_text()[-5000:])
 
     return wait
 
